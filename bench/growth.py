@@ -1,0 +1,83 @@
+"""`python -m bench growth`: the cost as users, videos, skew, partitions and workers grow; the last line is JSON."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from bench.run import Plan, run
+from streams.settings import load_settings
+from streams.tools.simulate.job import Shape
+
+
+class Point(msgspec.Struct):
+    """One run."""
+
+    series: str
+    value: float
+    events: int
+    users: int
+    videos: int
+    hot_share: float
+    partitions: int
+    workers: int
+    events_per_cpu_s: float
+    events_per_s: float
+    rss_mb: float
+    transactions: int
+    commit_mean_s: float
+
+
+def plans(events: int, folder: Path, cache: Path) -> Iterator[tuple[str, float, Plan]]:
+    """The runs: one thing is changed at a time."""
+    base = Plan(events, 8, folder, cache, steps=False)
+    for users in (10_000, 1_000_000, 5_000_000):
+        yield "users", users, base._replace(shape=Shape(users=users))
+    for videos in (10_000, 1_000_000):
+        yield "videos", videos, base._replace(shape=Shape(videos=videos))
+    for share in (0.0, 0.1, 0.5):
+        yield "hot share", share, base._replace(shape=Shape(hot_share=share))
+    for partitions in (16, 64):
+        yield "partitions", partitions, base._replace(partitions=partitions)
+    yield "workers", 2, base._replace(workers=2)
+
+
+@click.command("growth")
+@click.option("--events", default=600_000, show_default=True, type=click.IntRange(min=1), help="Of each run.")
+@click.option("--series", multiple=True, help="Only these (users, videos, hot share, partitions, workers).")
+def command(events: int, series: tuple[str, ...]) -> None:
+    """Run the job again and again, each time with one thing changed."""
+    console = Console(stderr=True)
+    cache = load_settings().state_dir
+    points = []
+    with TemporaryDirectory(prefix="bench-") as temporary:
+        for name, value, plan in plans(events, Path(temporary) / "run", cache):
+            if series and name not in series:
+                continue
+            console.rule(f"{name} {value:,g}")
+            points.append(_point(name, value, plan, console))
+            shutil.rmtree(plan.folder)
+    _show(points, console)
+    print(msgspec.json.encode(points).decode())
+
+
+def _point(name: str, value: float, plan: Plan, console: Console) -> Point:
+    job = run(plan, console).whole_job
+    shape = plan.shape
+    return Point(
+        name, value, job.events, shape.users, shape.videos, shape.hot_share, plan.partitions, plan.workers,
+        job.events_per_cpu_s, job.events_per_s, job.rss_mb, job.transactions, job.commit_mean_s,
+    )  # fmt: skip
+
+
+def _show(points: list[Point], console: Console) -> None:
+    table = Table("series", "value", "events per CPU-second", "events per second", "MB", "transactions")
+    for point in points:
+        figures = (point.events_per_cpu_s, point.events_per_s, point.rss_mb, point.transactions)
+        table.add_row(point.series, f"{point.value:,g}", *(f"{figure:,.0f}" for figure in figures))
+    console.print(table)

@@ -1,0 +1,1 @@
+"""Pure arithmetic and formats: no Faust, no asyncio, no clock, no logging."""

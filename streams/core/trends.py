@@ -1,0 +1,180 @@
+"""The stage of trends: adds up each entity's counts by scope, and publishes the charts."""
+
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
+
+import numpy as np
+
+from streams.core.charts import ChartBoard
+from streams.core.charts_restore import LOADED_AT_ONCE, ActiveRows
+from streams.core.compiled import compiled
+from streams.core.counters import UNSET, Counters
+from streams.core.counters.arrays import Ints
+from streams.core.counters.incoming import Arrived, arrive
+from streams.core.counters.names import NameIndex, index_of
+from streams.core.keys import KIND_OF_LETTER, Kind
+from streams.core.panes import hour_of
+from streams.core.params import WINDOW_HOURS
+from streams.core.ports import Output, Record, Rejected, RowReader, Send
+from streams.core.reasons import Reason
+from streams.core.tallies import Tally
+
+TABLE = "trends"
+_LETTERS = "".join(KIND_OF_LETTER).encode()
+_REGION = ord(Kind.REGION.letter)
+_STAR = b"\x00*"
+_first = itemgetter(0)
+
+
+class TrendStage:
+    """Fold of `trend-tallies` of one partition.
+
+    Rows active in the last 24 hours of the watermark stay in memory, so that charts are exact. After a start the caller
+    has them loaded by `restore`, little by little beside the folds; charts wait for the last of them. The caller sets
+    `charts_due` when it is time to publish charts; the next `collect` does so and clears it. `watermark_ms` is that of
+    the last commit, so that charts which a stop kept back are published though no tally follows.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        partitions: int,  # noqa: ARG002 - as VideoStage
+        rows: RowReader,
+        watermark_ms: int = 0,
+    ) -> None:
+        self.watermark_ms = watermark_ms
+        self.charts_due = False
+        self._partition = partition
+        self._counters = Counters(TABLE, rows, ("star", "chart"))
+        self._board = ChartBoard(partition)
+        self._chart_names: list[bytes] = []
+        self._chart_index = index_of(self._chart_names)
+        self._touched: list[Ints] = []
+        self._rejected: list[Rejected] = []
+        self._folded: dict[int, int] = {}
+        self._active = ActiveRows(rows, self._counters, self._board)
+
+    def fold(self, topic: str, records: Sequence[Record]) -> None:
+        """Take in tallies, in order."""
+        for record in records:
+            try:
+                tally = arrive(self._counters, record.value or b"", _row_names, _LETTERS)
+            except ValueError as error:
+                self._rejected.append(Rejected(topic, record, Reason.BAD_TALLY, str(error)))
+                continue
+            self._folded[tally.origin] = max(tally.flush, self._folded.get(tally.origin, 0))
+            self.watermark_ms = max(self.watermark_ms, tally.watermark_ms)
+            if len(tally.slots):
+                self._add(tally)
+
+    def collect(self, flush: int) -> Output:  # noqa: ARG002 - the signature of ports.Fold
+        """Rows changed since the last flush; charts if they are due."""
+        self._counters.apply()
+        output = Output(rejected=self._rejected, folded={"trend-tallies": self._folded} if self._folded else {})
+        self._rejected, self._folded = [], {}
+        changed = self._counters.changed()
+        if len(changed):
+            self._touched.append(changed)
+            output.rows[TABLE] = self._counters.take_dirty()
+        if self.charts_due:
+            self.charts_due = False
+            while not self.restore(LOADED_AT_ONCE):
+                pass
+            output.sends = list(self._charts())
+        return output
+
+    def has_work(self) -> bool:
+        return self.charts_due and self._stale()
+
+    def resident(self) -> int:
+        return len(self._counters)
+
+    def evict(self, rows: int) -> int:
+        """Forget rows without activity in the last 24 hours."""
+        self._active.evicted = True
+        slots = self._counters.evict(rows, self._counters.hours.top > hour_of(self.watermark_ms) - WINDOW_HOURS)
+        if len(slots):
+            gone = np.zeros(len(self._counters.totals) + 1, bool)
+            gone[slots] = True
+            star = self._counters.columns["star"]
+            star[gone[star]] = UNSET
+            self._board.forget(slots)
+        return len(slots)
+
+    def _add(self, tally: Arrived) -> None:
+        stars = self._counters.columns["star"][tally.slots]
+        new = tally.slots[stars == UNSET]
+        if len(new):
+            self._set_stars(new)
+            stars = self._counters.columns["star"][tally.slots]
+        self._counters.add_rows(tally.slots, tally.per_slot, tally.codes, tally.counts, stars)
+
+    def _set_stars(self, slots: Ints) -> None:
+        """Find the rows of scope `*` for these rows, and the charts of both."""
+        counters = self._counters
+        kernel = compiled("counters_stars")
+        if kernel is None or isinstance(counters.index, NameIndex) or isinstance(self._chart_index, NameIndex):
+            found = np.full((3, len(slots)), UNSET)
+        else:
+            found, places, which, absent, hashes = kernel.stars(
+                slots, counters.names, counters.index, self._chart_index
+            )
+            if absent:
+                found[0, places] = counters.bring(absent, hashes)[which]
+        new = np.flatnonzero((found == UNSET).any(0))
+        if len(new):
+            found[:, new] = self._stars([counters.names[slot] for slot in slots[new].tolist()])
+        # The counters may have grown: their columns lie elsewhere then.
+        star, chart = counters.columns["star"], counters.columns["chart"]
+        star[slots], chart[slots], chart[found[0]] = found
+
+    def _stars(self, names: list[bytes]) -> Ints:
+        """Slots of stars, numbers of the charts of the rows, and of those of the stars."""
+        parts = [name.partition(b"\x00") for name in names]
+        slots = self._counters.slots([entity + _STAR for entity, _, _ in parts])
+        own = self._chart_numbers([entity[:1] + scope for entity, _, scope in parts])
+        return np.stack((slots, own, self._chart_numbers([entity[:1] + b"*" for entity, _, _ in parts])))
+
+    def _chart_numbers(self, charts: list[bytes]) -> list[int]:
+        numbers = self._board.numbers(charts)
+        for number, chart in zip(numbers, charts, strict=True):
+            if number >= len(self._chart_names):
+                self._chart_names += [b""] * (number + 1 - len(self._chart_names))
+            if not self._chart_names[number]:
+                self._chart_names[number] = chart
+                self._chart_index.add([chart], [number])
+        return numbers
+
+    def _charts(self) -> Iterator[Send]:
+        if not self.watermark_ms:
+            return
+        touched = np.zeros(len(self._counters.totals), bool)
+        for slots in self._touched:
+            touched[slots] = True
+        self._touched = []
+        cells = self._counters.minutes, self._counters.hours
+        numbers, names = self._counters.columns["chart"], self._counters.names
+        for key, value in self._board.refresh(cells, np.flatnonzero(touched), numbers, names, self.watermark_ms):
+            yield Send("charts", self._partition, key, value)
+
+    def _stale(self) -> bool:
+        return self.watermark_ms > 0 and (bool(self._touched) or self._board.moved(self.watermark_ms))
+
+    def restore(self, rows: int) -> bool:
+        """Load `rows` more rows that may take part in a chart; -> whether all of them are there."""
+        return self._active.load(rows, self.watermark_ms)
+
+
+def _row_names(tally: Tally) -> list[bytes]:
+    """Entities of kind region have one row, of scope `*`."""
+    letters = bytes(map(_first, tally.names))
+    if not set(_LETTERS).issuperset(letters):
+        raise ValueError("tally names an unknown kind of entity")
+    found = list(tally.names)
+    for i in np.flatnonzero(np.frombuffer(letters, np.uint8) == _REGION).tolist():
+        found[i] = _star(found[i])
+    return found
+
+
+def _star(name: bytes) -> bytes:
+    return name[: name.index(b"\x00")] + _STAR

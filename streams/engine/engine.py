@@ -1,0 +1,239 @@
+"""The engine: takes batches from agents, flushes units, sweeps and evicts, and owns numbers as Kafka assigns them."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import faust
+import structlog
+from faust.types import TP
+
+from streams.engine.api import Options, Stage
+from streams.engine.batches import RecordBatch
+from streams.engine.cadence import PACE_S, Cadence
+from streams.engine.changelog import Follower
+from streams.engine.exits import FENCED, ExitCode, TooLargeError, cause_of, leave
+from streams.engine.meter import Meter, NoMeter
+from streams.engine.opening import Opener
+from streams.engine.poison import Bisection, HandlerFailedError
+from streams.engine.unit import Unit
+
+log = structlog.get_logger("streams.engine")
+
+RAISE_LIMIT = "raise max.message.bytes of the topic (and the brokers' message.max.bytes) above it: nothing is lost"
+FOLDED_AT_ONCE = 4_000
+PASSES = 8
+"""Passes of the event loop between two slices while a commit is under way: from the bytes of an answer of the broker
+to the next request it takes about as many. With one, each step of a commit would wait for eight slices."""
+
+
+class Engine(faust.Service):
+    """One per worker process."""
+
+    def __init__(self, app: Any, options: Options, meter: Meter | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.app = app
+        self.options = options
+        self.meter: Meter = meter or NoMeter()
+        self.stages: tuple[Stage, ...] = ()
+        self.units: dict[int, Unit] = {}
+        self.delivered: dict[TP, int] = {}
+        self.accepting = False
+        self.paused = 0.0
+        """Since when nothing is folded: revocation, or the first assignment (monotonic seconds)."""
+        self.follower = Follower(options)
+        self.opener = Opener(self)
+        self.bisection = Bisection(self)
+        self.busy_s = 0.0
+        self.prerequisites: list[Callable[[], Awaitable[None]]] = []
+        """Awaited at each assignment before a unit is opened (a catalogue that has to be caught up)."""
+        self.cadence = Cadence(options)
+        self._evicted = 0
+        self._flushes: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+
+    def add(self, stage: Stage) -> None:
+        self.stages = (*self.stages, stage)
+
+    @property
+    def sources(self) -> set[str]:
+        return {self.options.topic_prefix + topic for stage in self.stages for topic in stage.topics}
+
+    async def on_start(self) -> None:
+        await self.add_runtime_dependency(self.follower)
+
+    async def on_stop(self) -> None:
+        self.accepting = False
+        await self.follower.stop()
+        for unit in self.units.values():
+            await unit.sweep()
+        await asyncio.gather(*(unit.producer.close() for unit in self.units.values()))
+        self.units.clear()  # Faust asks once more for what is not flushed: nothing is, and their copies are closed
+        self.opener.close()
+
+    # -- agents
+
+    async def process(self, batch: RecordBatch) -> None:
+        """Fold one batch, in slices, so that commits and heartbeats are never kept waiting for long."""
+        for part in batch.slices(FOLDED_AT_ONCE):
+            async with self._turn:
+                for _ in range(PASSES if self._flushes else 1):
+                    await asyncio.sleep(0)
+            await self._process(part)
+
+    async def _process(self, batch: RecordBatch) -> None:
+        """What is dropped here is read again: every rebalance ends in a seek to the units' positions."""
+        unit = self.units.get(batch.tp.partition)
+        if unit is None or not self.accepting or not batch.records:
+            return
+        if unit.needs_flush_before(batch):
+            await self.flush(unit)
+            await self._process(batch)  # from the start: a rebalance may have come and gone meanwhile
+            return
+        if batch.tp in self.bisection.suspects:
+            await self.bisection.fold(unit, batch)
+            return
+        if not await self.fold(unit, batch) and batch.tp in self.bisection.suspects:
+            await self._process(batch)
+        if unit.pending >= self.options.max_pending:
+            await self.flush(unit)
+
+    async def fold(self, unit: Unit, batch: RecordBatch, aside: str = "") -> bool:
+        """Fold a batch, or set it aside; False: it has to be read again, and will be."""
+        started = time.perf_counter()
+        if batch.next_offset <= unit.positions[batch.tp]:
+            self.meter.count("batches_dropped", topic=unit.bare(batch.tp.topic), reason="repeat")
+        try:
+            applied = unit.apply(batch, aside)
+        except HandlerFailedError as error:
+            await self.bisection.failed(unit, batch, error)
+            return False
+        if not applied:
+            self.meter.count("batches_dropped", topic=unit.bare(batch.tp.topic), reason="hole")
+            log.warning("hole", tp=str(batch.tp), start=batch.start, expected=unit.positions[batch.tp])
+            await self.app.consumer.seek_back(batch.tp, unit.positions[batch.tp])
+        self.busy_s += time.perf_counter() - started
+        return applied
+
+    async def flush(self, unit: Unit) -> None:
+        """Commit a unit; whatever goes wrong, leaving is the only answer that cannot make it worse."""
+        started = time.perf_counter()
+        # Held over a failure too: nobody begins another transaction of this unit while the group is asked.
+        async with unit.lock:
+            try:
+                flushed = await unit.flush(self.behind(unit))
+            except asyncio.CancelledError:
+                raise
+            except TooLargeError as error:
+                leave(ExitCode.STOP, "batch-too-large", topic=error.topic, bytes=error.size, do=RAISE_LIMIT)
+            except BaseException as error:  # noqa: BLE001  # fenced, timed out, unknown result: all the same
+                if cause_of(error) == FENCED:
+                    await self.app.consumer.give_way()
+                why = {"cause": cause_of(error), "error": repr(error)}
+                leave(ExitCode.RESTART, "commit-failed", partition=unit.number, **why)
+        if flushed is not None:
+            self.meter.committed(unit.number, flushed, time.perf_counter() - started)
+
+    def behind(self, unit: Unit) -> dict[str, int]:
+        """Records fetched or known of and not yet folded, by topic."""
+        reached = self.app.consumer.reached(unit.positions)
+        waiting = {}
+        for tp, position in unit.positions.items():
+            fetched, end = reached.get(tp, (0, 0))
+            delivered = self.delivered.get(tp, 0)
+            done = position if delivered > position else max(position, fetched)
+            waiting[unit.bare(tp.topic)] = max(0, max(end, delivered) - done)
+        return waiting
+
+    # -- background
+
+    @faust.Service.task
+    async def _flusher(self) -> None:
+        while not self.should_stop:
+            await asyncio.sleep(PACE_S)
+            measured = self.cadence.measure()
+            if self.accepting:
+                self._start_flushes(time.monotonic())
+                self._open_gates()
+                if measured:
+                    self._evict()
+
+    def _start_flushes(self, now: float) -> None:
+        left = self.cadence.at_once(len(self.units))
+        for unit in self.cadence.longest_waiting(self.units.values(), now):
+            if unit.lock.locked() or not unit.has_work():
+                continue
+            if now - unit.last_flush < self.cadence.spacing_s(sum(self.behind(unit).values())):
+                continue
+            task = asyncio.create_task(self.flush(unit))
+            self._flushes.add(task)
+            task.add_done_callback(self._flushes.discard)
+            left -= 1
+            if not left:
+                return
+
+    def _open_gates(self) -> None:
+        for unit in self.units.values():
+            if not unit.gate:
+                continue
+            reached = self.app.consumer.reached(unit.gate)
+            for tp, end in list(unit.gate.items()):
+                position = unit.positions[tp]
+                idle = self.delivered.get(tp, 0) <= position
+                if position >= end or (idle and reached.get(tp, (0, 0))[0] >= end):
+                    del unit.gate[tp]
+            if not unit.gate:
+                self.app.consumer.resume_partitions(set(unit.positions))
+
+    def _evict(self) -> None:
+        resident = sum(unit.resident() for unit in self.units.values())
+        over = resident - self.options.row_budget
+        if over <= 0:
+            return
+        aim = over + self.options.row_budget // 10
+        for unit in self.units.values():
+            for stage, gone in unit.evict(aim * unit.resident() // resident).items():
+                self._evicted += gone
+                self.meter.count("evictions", gone, stage=stage)
+
+    @faust.Service.task
+    async def _sweeper(self) -> None:
+        last = time.monotonic()
+        while not self.should_stop:
+            await self.sleep(0.5)
+            waiting = sum(unit.images.waiting() for unit in self.units.values())
+            due = time.monotonic() - last >= self.options.sweep_s
+            if self.accepting and (due or waiting > self.options.unswept_rows):
+                await self._sweep()
+                last = time.monotonic()
+
+    async def _sweep(self) -> None:
+        started, rows = time.perf_counter(), 0
+        for unit in list(self.units.values()):
+            if unit.number in self.units and self.accepting:
+                rows += await unit.sweep()
+        if rows or self._evicted:
+            log.info("swept", rows=rows, evicted=self._evicted)
+        self._evicted = 0
+        self.meter.count("rows_swept", rows)
+        self.meter.observe("sweep_seconds", time.perf_counter() - started)
+
+    # -- rebalance
+
+    async def quiesce(self) -> None:
+        """Take no more batches and make what was taken durable. A zombie ends here: its producer is fenced."""
+        if self.accepting:
+            self.paused = time.monotonic()
+        self.accepting = False
+        await asyncio.gather(*(self.flush(unit) for unit in list(self.units.values())))
+
+    def resume(self) -> None:
+        """Take batches (again)."""
+        self.accepting = True
+        self.meter.observe("rebalance_seconds", time.monotonic() - self.paused)
+
+    def resumable(self) -> set[TP]:
+        """Partitions that may be read now: those not behind the gate of their unit."""
+        first = {self.options.topic_prefix + topic for stage in self.stages for topic in stage.first}
+        return {tp for unit in self.units.values() for tp in unit.positions if not unit.gate or tp.topic in first}

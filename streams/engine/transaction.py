@@ -1,0 +1,131 @@
+"""One commit of a unit: rows, messages, source offsets and the commit record in one Kafka transaction."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from aiokafka import AIOKafkaProducer, TopicPartition
+
+from streams.engine.api import Options
+from streams.engine.exits import TOO_LARGE, TooLargeError
+from streams.engine.failpoints import hit
+from streams.engine.outgoing import BATCH_BYTES, Columns, batches
+
+
+class Message(NamedTuple):
+    """One outgoing record."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+class Work(NamedTuple):
+    """Everything one flush makes durable. Topic names are real ones; rows go to the unit's own partition."""
+
+    rows: Mapping[str, tuple[Sequence[bytes], Sequence[bytes | None]]]
+    messages: Sequence[Message]
+    offsets: Mapping[TopicPartition, int]
+    commit: Mapping[str, Any]
+
+
+class UnitProducer:
+    """The producer of one partition number. Whoever started it last owns the number."""
+
+    def __init__(self, options: Options, number: int) -> None:
+        self.options = options
+        self.number = number
+        self.sent_bytes: Counter[str] = Counter()
+        """Of the last commit, by topic: record batches before compression."""
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=options.bootstrap,
+            transactional_id=f"{options.group}-{number}",
+            transaction_timeout_ms=options.transaction_timeout_ms,
+            linger_ms=0,
+            max_batch_size=BATCH_BYTES,
+            max_request_size=BATCH_BYTES + (64 << 10),
+            retry_backoff_ms=20,
+            metadata_max_age_ms=60_000,
+            compression_type=options.compression,
+            **options.client,
+        )
+
+    async def fence(self) -> None:
+        """InitProducerId: aborts and locks out every predecessor."""
+        await self._producer.start()
+        hit("fenced")
+
+    async def commit(self, work: Work) -> dict[str, int]:
+        """-> next changelog offset of each table written. Any failure leaves the transaction to be aborted."""
+        producer = self._producer
+        commits = TopicPartition(self.options.topic_prefix + self.options.commits_topic, self.number)
+        self.sent_bytes.clear()
+        await producer.begin_transaction()
+        tables, others = self._records(work)
+        for topic in {tp.topic for tp in (*tables, *others, commits)}:
+            await producer.client._wait_on_metadata(topic)
+        # Together with the other partitions: announced when it is sent, it would cost a round trip of its own.
+        producer._txn_manager.maybe_add_partition_to_txn(commits)
+        rows = {tp: self._send(tp, records) for tp, records in tables.items()}
+        messages = [batch for tp, records in others.items() for batch in self._send(tp, records)]
+        hit("sent")
+        await _acked([*messages, *(batch for sent in rows.values() for batch in sent)])
+        ends = {
+            self._bare(tp.topic): sent[-1].future.result().offset + sent[-1].record_count for tp, sent in rows.items()
+        }
+        hit("acked")
+        commit = msgspec.json.encode({**work.commit, "tables": ends})
+        await _acked(self._send(commits, Columns([str(self.number).encode()], [commit], [])))
+        hit("commit-record")
+        # Not before the data is acknowledged: in flight together, the broker refuses the produce requests for a while.
+        if work.offsets:
+            await producer.send_offsets_to_transaction(dict(work.offsets), self.options.group)
+        hit("offsets")
+        await producer.commit_transaction()
+        hit("committed")
+        return ends
+
+    def _records(self, work: Work) -> tuple[dict[TopicPartition, Columns], dict[TopicPartition, Columns]]:
+        """Rows and messages by partition; a partition with headers on any record has them on all."""
+        tables = {
+            TopicPartition(topic, self.number): Columns(list(keys), list(values), [])
+            for topic, (keys, values) in work.rows.items()
+        }
+        others: dict[TopicPartition, Columns] = {}
+        for message in work.messages:
+            records = others.setdefault(TopicPartition(message.topic, message.partition), Columns([], [], []))
+            records.keys.append(message.key)
+            records.values.append(message.value)
+            records.headers.append(list(message.headers))
+        return tables, {tp: r if any(r.headers) else r._replace(headers=[]) for tp, r in others.items()}
+
+    def _send(self, tp: TopicPartition, records: Columns) -> list[Any]:
+        """Queue all batches at once; aiokafka's `send_batch` waits until the one before has left."""
+        accumulator = self._producer._message_accumulator
+        now_ms = int(time.time() * 1000)
+        sent = []
+        for batch in batches(self._producer, records, now_ms):
+            self.sent_bytes[tp.topic] += batch.size()
+            sent.append(accumulator._append_batch(batch, tp))
+        return sent
+
+    def _bare(self, topic: str) -> str:
+        return topic[len(self.options.topic_prefix) :]
+
+    async def close(self) -> None:
+        await self._producer.stop()
+
+
+async def _acked(sent: Sequence[Any]) -> None:
+    """Wait for all batches; raises what went wrong with one. `commit_transaction()` ignores failed batches."""
+    await asyncio.wait([batch.future for batch in sent])
+    for batch in sent:
+        try:
+            batch.future.result()
+        except TOO_LARGE as error:
+            raise TooLargeError(batch.tp.topic, BATCH_BYTES) from error

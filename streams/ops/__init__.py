@@ -1,0 +1,1 @@
+"""What keeps a process healthy: supervision, topics on the cluster, metrics, logs."""

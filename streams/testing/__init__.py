@@ -1,0 +1,1 @@
+"""The test kit: naive twins, oracle, generators. Shipped, and imported by no production code."""

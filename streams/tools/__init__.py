@@ -1,0 +1,1 @@
+"""Commands for people: broker, run, replay, simulate, audit. Production code imports nothing from here."""

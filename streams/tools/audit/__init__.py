@@ -1,0 +1,1 @@
+"""`streams audit`: recounts the topics with the naive oracle and compares every row of every table."""

@@ -1,0 +1,1 @@
+"""Looks at everything a pipeline stands on and names remedies; changes nothing."""

@@ -1,0 +1,1 @@
+"""Recompute everything that is derived from the source topics."""

@@ -1,0 +1,1 @@
+"""Real interactions of KuaiRand (Gao et al., CIKM 2022) turned into our topics."""

@@ -1,0 +1,1 @@
+"""`streams run`: the whole pipeline on this machine, with a live view."""
