@@ -83,7 +83,11 @@ def astray(key: bytes | None, partition: int, partitions: int) -> bool:
 
 def placed(seen: Mapping[str, int], strays: Mapping[str, int]) -> Check:
     """Judge the sample by topic."""
-    wrong = [f"{strays[topic]} of the newest {seen[topic]} records of {topic}" for topic in sorted(seen, key=SOURCES.index) if strays[topic]]
+    wrong = [
+        f"{strays[topic]} of the newest {seen[topic]} records of {topic}"
+        for topic in sorted(seen, key=SOURCES.index)
+        if strays[topic]
+    ]
     if wrong:
         return error("partitioner", f"in wrong partitions: {', '.join(wrong)}", PRODUCERS)
     total = sum(seen.values())
