@@ -13,6 +13,8 @@ from aiokafka.conn import create_conn
 from aiokafka.errors import (
     IllegalSaslStateError,
     KafkaConnectionError,
+    NodeNotReadyError,
+    RequestTimedOutError,
     SaslAuthenticationFailed,
     UnsupportedSaslMechanismError,
 )
@@ -22,6 +24,8 @@ from streams.settings import EXIT_CONFIG, Settings, variable
 
 EXIT_RESTART = 70
 ASK_S = 5.0
+UNREACHABLE = (KafkaConnectionError, NodeNotReadyError, RequestTimedOutError)
+"""At the start, or when the broker goes away in the middle."""
 SASL_REFUSED = (SaslAuthenticationFailed, UnsupportedSaslMechanismError, IllegalSaslStateError)
 
 
@@ -178,7 +182,7 @@ def refusing(settings: Settings, name: str = "", bootstrap: str | None = None) -
         yield
     except (ClientConfigError, NotAuthorizedError) as error:
         refuse(Refusal(EXIT_CONFIG, str(error)), name)
-    except KafkaConnectionError:
+    except UNREACHABLE:
         refuse(asyncio.run(diagnose(bootstrap or str(settings.broker_url), settings)), name)
 
 
