@@ -16,7 +16,7 @@ import click
 from streams.ops.kafka_client import refusing
 from streams.ops.supervisor import Supervisor
 from streams.ops.topic_admin import TopicError, apply_topics, check_topics
-from streams.settings import EXIT_CONFIG, Settings, load_settings
+from streams.settings import EXIT_CONFIG, Settings, load_settings, variable
 from streams.tools.broker import Broker, BrokerError
 from streams.tools.replay.cli import Replay
 from streams.tools.run import children
@@ -111,6 +111,8 @@ async def _session(run: _Run, given: Input, wanted: Wanted) -> int:
         for spec in children.specs(run.env, logs):
             await supervisor.start(spec)
         click.echo(f"Kafka {run.bootstrap}, read service {run.url}, logs in {logs}")
+        told = " ".join(f"{name}={run.env[name]}" for name in map(variable, ("broker_url", "time_mode")))
+        click.echo(f"before other commands: export {told}")
         outcome = await session.run()
         if outcome.failure is not None:
             click.echo(outcome.failure, err=True)
