@@ -104,9 +104,9 @@ class TableReader:
 
     async def _assign(self, consumer: AIOKafkaConsumer) -> CatchingUp:
         """Go on where the state stands. Of `commits` only the newest are of use."""
-        # First of all, for the client looks up only topics that it was told of; each miss is a wait and a retry.
         consumer.assign(self._tailed)
         async with asyncio.timeout(2 * WAIT_S):
+            await self._know_all(consumer)
             begins = await consumer.beginning_offsets(self._tailed)
             ends = await consumer.end_offsets(self._tailed)
         starts = {}
@@ -122,6 +122,13 @@ class TableReader:
             consumer.seek(tp, offset)
         log.info("reader-assigned", partitions=len(starts), records=sum(ends[tp] - starts[tp] for tp in starts))
         return CatchingUp(consumer, ends)
+
+    async def _know_all(self, consumer: AIOKafkaConsumer) -> None:
+        """Let the client look up the sources too: it does so one by one otherwise, a wait and a retry for each.
+
+        After `assign`, which names only what is tailed.
+        """
+        await consumer._client.set_topics(self._names)  # noqa: SLF001  # no public way; tests/serving/ holds it
 
     async def _poll(self, consumer: AIOKafkaConsumer, catching_up: CatchingUp) -> None:
         state = self._service.state

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.client import AIOKafkaClient
 
 from streams.core.events import VideoFacts
 from streams.core.keys import IDENTITY, topic_hash
@@ -131,6 +132,15 @@ async def test_an_empty_cluster_is_ready_at_once(settings: Settings) -> None:
     async with reading(settings) as http:
         await until(http, "/readyz", "status", "ok")
         assert (await http.get("/v1/users/eve/interests")).status_code == 404
+
+
+async def test_no_topic_has_to_be_looked_up_by_itself(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each that the client was not told of at the start is a wait and a retry before the reader is ready."""
+    missed = list[str]()
+    monkeypatch.setattr(AIOKafkaClient, "add_topic", lambda _, topic: missed.append(topic))
+    async with reading(settings) as http:
+        await until(http, "/readyz", "status", "ok")
+    assert missed == []
 
 
 async def test_missing_topics_are_named_and_waited_for(bootstrap: str, topic_prefix: str) -> None:
