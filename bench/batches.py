@@ -13,9 +13,9 @@ from streams.agents.catalogue import Catalogue
 from streams.core import compiled
 from streams.core.interests import UserStage
 from streams.core.keys import partition_of
-from streams.engine.records import Records
 from streams.tools.produce import Produced
 from streams.tools.simulate.job import job_events, job_facts
+from streams.wire.records import Records
 
 SIZES = (1, 10, 100, 1_000, 5_000)
 END_MS = 1_790_000_000_000

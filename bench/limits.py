@@ -8,8 +8,8 @@ import confluent_kafka
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench.errors import BenchError
-from streams.engine.fetch import hand_out_columns
-from streams.engine.records import Records
+from streams.wire.fetch import hand_out_columns
+from streams.wire.records import Records
 
 FETCH_BYTES = 2 << 20
 AT_ONCE = 20_000

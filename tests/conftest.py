@@ -18,7 +18,7 @@ from streams.tools.broker import Broker
 NEEDS = {"prometheus": ("prometheus", "promtool")}
 """Marker -> programs that its tests run."""
 COMPILED = "compiled: is about the kernels themselves; skipped, with a line, where no kernel at all was built"
-KERNELS = ("streams.core.compiled", "streams.engine.compiled")
+KERNELS = ("streams.core.compiled", "streams.engine.compiled", "streams.wire.compiled")
 LEFT_OUT = pytest.StashKey[list[str]]()
 
 

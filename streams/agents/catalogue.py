@@ -12,7 +12,7 @@ from streams.core.arrival import Where, arrive_facts, plain_facts
 from streams.core.events import VideoFacts
 from streams.core.keys import partition_of, partitions_of
 from streams.core.ports import Rejected
-from streams.engine.records import Record, Records
+from streams.wire.records import Record, Records
 
 log = structlog.get_logger("streams.catalogue")
 

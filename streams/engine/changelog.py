@@ -14,8 +14,8 @@ from faust.types import TP
 from streams.engine.api import IDENTITY, Options
 from streams.engine.consumer import positions
 from streams.engine.exits import ExitCode, leave
-from streams.engine.records import Records
 from streams.engine.store import LocalCopy
+from streams.wire.records import Records
 
 log = structlog.get_logger("streams.engine")
 

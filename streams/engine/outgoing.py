@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from aiokafka import codec
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from streams.engine.compiled import compiled
+from streams.wire.compiled import compiled
 
 BATCH_BYTES = 1_000_000
 HEADER_BYTES = 61

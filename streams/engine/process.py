@@ -5,7 +5,7 @@ from typing import Any
 
 import faust
 
-from streams.engine.fetch import hand_out_columns
+from streams.wire.fetch import hand_out_columns
 
 
 class Worker(faust.Worker):

@@ -9,6 +9,7 @@ HEADING = "## File map"
 PACKAGES = {
     "core": "Arrival, weighing, counting: pure",
     "engine": "Faust with batches and transactions: no domain",
+    "wire": "Kafka's record batches: nothing of ours",
     "agents": "The three agents",
     "serving": "Reading",
     "ops": "Operating",

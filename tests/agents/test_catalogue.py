@@ -7,7 +7,7 @@ from streams.agents import catalogue as module
 from streams.agents.catalogue import Catalogue
 from streams.core.events import VideoFacts
 from streams.core.keys import partition_of
-from streams.engine.records import Record
+from streams.wire.records import Record
 
 FACTS = VideoFacts("creator", "sound", ("a",), "fun", 15_000, "en", 1)
 

@@ -14,7 +14,7 @@ from streams.core.events import VideoFacts
 from streams.core.interests.contents import topics_of
 from streams.core.keys import seen_hash
 from streams.core.ports import Rejected
-from streams.engine.records import Record
+from streams.wire.records import Record
 
 pytestmark = pytest.mark.compiled
 kernel: Any = compiled("facts")

@@ -13,9 +13,10 @@ from aiokafka.producer.transaction_manager import TransactionManager
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.engine import compiled, outgoing
+from streams.engine import outgoing
 from streams.engine.outgoing import Columns, batches
 from streams.engine.transaction import Message, UnitProducer, Work
+from streams.wire import compiled
 from tests.engine import toy
 from tests.engine.toy_world import ToyWorld, read
 

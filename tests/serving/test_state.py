@@ -7,8 +7,8 @@ import pytest
 from streams.core.events import VideoFacts
 from streams.core.keys import IDENTITY, topic_hash, video_row_key
 from streams.core.rows import CounterRow
-from streams.engine.records import Records
 from streams.serving.state import ReaderState
+from streams.wire.records import Records
 from tests.serving.builders import FakeRecord, commit, feed_commit, feed_rows
 
 FACTS = VideoFacts("ann", "beat", ("cats", "dogs"), "pets", 9_000, "en", 0)

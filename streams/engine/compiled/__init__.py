@@ -1,6 +1,6 @@
-"""The compiled kernels of the engine (record batches in and out), each with a plain version that gives the same bytes.
+"""The compiled kernels of the engine, each with a plain version that gives the same bytes.
 
-compiled("wire_in")   # the extension module streams.engine.compiled.wire_in, or None: use the other version
+compiled("row_order")   # the extension module streams.engine.compiled.row_order, or None: use the other version
 """
 
 from streams.kernels import Kernels

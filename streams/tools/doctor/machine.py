@@ -12,9 +12,11 @@ from streams.core import compiled as core_kernels
 from streams.engine import compiled as engine_kernels
 from streams.settings import Settings, unknown_variables
 from streams.tools.doctor.check import Check, error, ok, warning
+from streams.wire import compiled as wire_kernels
 
 PACKAGE = "interaction-streams"
 PYTHON = (3, 11)
+KERNELS = core_kernels, engine_kernels, wire_kernels
 GIB = 1 << 30
 LOW_FREE, LOW_SHARE, NO_FREE = 2 * GIB, 0.1, GIB // 4
 
@@ -59,7 +61,7 @@ def versions() -> Check:
 
 def kernels() -> Check:
     """Whether every compiled kernel is there; without, the same bytes come out, later."""
-    absent = [name for package in (core_kernels, engine_kernels) for name in _absent(Path(package.__path__[0]))]
+    absent = [name for package in KERNELS for name in _absent(Path(package.__path__[0]))]
     if absent:
         remedy = "Install with a C compiler: without kernels the same results take several times the CPU."
         return warning("kernels", f"not compiled: {', '.join(absent)}", remedy)

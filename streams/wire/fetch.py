@@ -10,8 +10,8 @@ from aiokafka.errors import CorruptRecordException, UnsupportedForMessageFormatE
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 
-from streams.engine.compiled import compiled
-from streams.engine.records import EMPTY, Records
+from streams.wire.compiled import compiled
+from streams.wire.records import EMPTY, Records
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
 """Base offset, length, leader epoch, magic, CRC, attributes, last offset delta, first and greatest time, producer's

@@ -18,9 +18,9 @@ from aiokafka.record.util import calc_crc32c
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.engine.compiled import switch
-from streams.engine.fetch import CHECKED_FROM, HEADER, Fetched, Partition, hand_out_columns
-from streams.engine.records import Record, Records
+from streams.wire.compiled import switch
+from streams.wire.fetch import CHECKED_FROM, HEADER, Fetched, Partition, hand_out_columns
+from streams.wire.records import Record, Records
 
 TP = TopicPartition("t", 0)
 STOCK = fetcher.MemoryRecords, fetcher.PartitionRecords, fetcher.FetchResult
