@@ -19,6 +19,8 @@ from streams.serving.service import READER, Service
 from streams.serving.state import COMMITS, TAILED
 from streams.settings import Settings
 from streams.topics import topic_name
+from streams.wire.fetch import hand_out_columns
+from streams.wire.lookup import look_up
 
 log = logs.get(__name__)
 
@@ -42,6 +44,8 @@ class TableReader:
     """Keeps the service's state up to date until it is cancelled. Broker outages are waited out."""
 
     def __init__(self, settings: Settings, service: Service) -> None:
+        """From here on every consumer of this process hands out columns."""
+        hand_out_columns()
         self._settings = settings
         self._service = service
         self._progress = Progress()
@@ -106,7 +110,8 @@ class TableReader:
         """Go on where the state stands. Of `commits` only the newest are of use."""
         consumer.assign(self._tailed)
         async with asyncio.timeout(2 * WAIT_S):
-            await self._know_all(consumer)
+            # The sources too, which are only looked at.
+            await look_up(consumer, self._names)
             begins = await consumer.beginning_offsets(self._tailed)
             ends = await consumer.end_offsets(self._tailed)
         starts = {}
@@ -122,13 +127,6 @@ class TableReader:
             consumer.seek(tp, offset)
         log.info("reader-assigned", partitions=len(starts), records=sum(ends[tp] - starts[tp] for tp in starts))
         return CatchingUp(consumer, ends)
-
-    async def _know_all(self, consumer: AIOKafkaConsumer) -> None:
-        """Let the client look up the sources too: it does so one by one otherwise, a wait and a retry for each.
-
-        After `assign`, which names only what is tailed.
-        """
-        await consumer._client.set_topics(self._names)  # noqa: SLF001  # no public way; tests/serving/ holds it
 
     async def _poll(self, consumer: AIOKafkaConsumer, catching_up: CatchingUp) -> None:
         state = self._service.state

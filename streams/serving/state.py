@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 import msgspec
 
@@ -11,6 +11,7 @@ from streams.core.keys import topic_hash
 from streams.core.reading import KeysOf
 from streams.core.upgrades import UPGRADES, upgraded
 from streams.serving.commits import TABLES, CommitLog
+from streams.wire.records import Records
 
 CHARTS: Final = "charts"
 COMMITS: Final = "commits"
@@ -22,37 +23,7 @@ ChartName = tuple[str, str, str]
 """(kind, scope, window)"""
 
 
-class Record(Protocol):
-    """One Kafka record, as far as a reader looks at it."""
-
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-
-
 Column = Sequence[bytes | None]
-
-
-@runtime_checkable
-class Columns(Protocol):
-    """Records that hold their keys and values as columns."""
-
-    @property
-    def keys(self) -> Column: ...
-    @property
-    def values(self) -> Column: ...
-
-
-def _columns(records: Sequence[Record]) -> tuple[Column, Column]:
-    if isinstance(records, Columns):
-        return records.keys, records.values
-    return [record.key for record in records], [record.value for record in records]
-
 
 _facts = msgspec.json.Decoder(VideoFacts)
 
@@ -83,19 +54,20 @@ class ReaderState:
         self._known: defaultdict[str, set[str]] = defaultdict(set)
         """Kind of topic -> names in `names`."""
 
-    def apply(self, topic: str, partition: int, records: Sequence[Record]) -> None:
+    def apply(self, topic: str, partition: int, records: Records) -> None:
         """Take over the records of one partition, in order. Keys that are empty or start with NUL are no rows."""
+        keys, values = records.keys, records.values
         if topic == COMMITS:
-            self._apply_commits(partition, records)
+            self._apply_commits(partition, values, records.timestamps.tolist())
         elif topic == VIDEOS:
-            self._learn(*_columns(records))
+            self._learn(keys, values)
         elif topic == CHARTS:
-            self._put_charts(*_columns(records))
+            self._put_charts(keys, values)
         else:
-            self._put_rows(topic, *_columns(records))
+            self._put_rows(topic, keys, values)
         if records:
             self.applied += len(records)
-            self.advance(topic, partition, records[-1].offset + 1)
+            self.advance(topic, partition, int(records.offsets[-1]) + 1)
 
     def advance(self, topic: str, partition: int, position: int) -> None:
         """Everything before `position` was applied (markers of transactions have offsets of their own)."""
@@ -172,10 +144,10 @@ class ReaderState:
         self._known[kind].add(name)
         self.names[topic_hash(kind, name)] = kind, name
 
-    def _apply_commits(self, partition: int, records: Sequence[Record]) -> None:
+    def _apply_commits(self, partition: int, values: Column, times_ms: Sequence[int]) -> None:
         log = self.commits[partition]
-        for record in records:
+        for value, time_ms in zip(values, times_ms, strict=True):
             try:
-                log.add(record.value or b"", record.timestamp)
+                log.add(value or b"", time_ms)
             except msgspec.MsgspecError:
                 self.ignored += 1

@@ -14,6 +14,7 @@ from streams.core.rows import ROW_VERSION, CounterRow, FactsRow, PairRow, Parked
 from streams.core.upgrades import UPGRADES, reading_old, upgraded
 from streams.serving.state import ReaderState
 from streams.testing.user_world import PARTITIONS, DictRows, FakeCatalogue, FakeRecord, Worlds
+from streams.wire.records import Record, Records
 
 TABLES = ("interests", "pairs", "parked", "videos-table", "trends")
 DECODERS: dict[str, Callable[[bytes], Any]] = {
@@ -73,7 +74,7 @@ def test_every_stage_and_the_read_service_read_old_rows() -> None:
     videos.make(PARTITIONS, 1, old, 0)
     trends.make(PARTITIONS, 1, old, 0)
     state = ReaderState(PARTITIONS)
-    state.apply("videos-table", 1, [FakeRecord(b"v\0DE", inverted(row.encode(), 0), 0, 0)])
+    state.apply("videos-table", 1, Records.of([Record(b"v\0DE", inverted(row.encode(), 0), 0, 0)]))
     assert state.rows["videos-table"][b"v\0DE"] == row.encode()
 
 

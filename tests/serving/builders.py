@@ -13,6 +13,7 @@ from streams.serving.commits import SentCommit
 from streams.serving.looks import Look
 from streams.serving.service import READER, Service
 from streams.serving.state import COMMITS, ReaderState
+from streams.wire.records import Records
 
 PARTITIONS = 4
 NOW_MS = 1_760_000_000_000
@@ -26,6 +27,11 @@ class FakeRecord:
     value: bytes | None
     offset: int = 0
     timestamp: int = NOW_MS
+    headers: tuple[()] = ()
+
+
+def batch(*records: FakeRecord) -> Records:
+    return Records.of(records)
 
 
 def commit(
@@ -57,14 +63,14 @@ def _by_text(flushes: Mapping[str, Mapping[int, int]]) -> dict[str, dict[str, in
 
 def feed_commit(state: ReaderState, made: Commit, time_ms: int = NOW_MS - 1_000) -> None:
     record = FakeRecord(str(made.partition).encode(), msgspec.json.encode(made), made.flush, time_ms)
-    state.apply(COMMITS, made.partition, [record])
+    state.apply(COMMITS, made.partition, batch(record))
 
 
 def feed_rows(
     state: ReaderState, table: str, partition: int, rows: Mapping[bytes, bytes | None], first: int = 0
 ) -> None:
     records = [FakeRecord(key, value, first + i) for i, (key, value) in enumerate(rows.items())]
-    state.apply(table, partition, records)
+    state.apply(table, partition, batch(*records))
 
 
 def service(*, ready: bool = True) -> Service:

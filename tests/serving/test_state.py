@@ -1,15 +1,13 @@
 """The reader's state, fed with batches."""
 
 import msgspec
-import numpy as np
 import pytest
 
 from streams.core.events import VideoFacts
 from streams.core.keys import IDENTITY, topic_hash, video_row_key
 from streams.core.rows import CounterRow
 from streams.serving.state import ReaderState
-from streams.wire.records import Records
-from tests.serving.builders import FakeRecord, commit, feed_commit, feed_rows
+from tests.serving.builders import NOW_MS, FakeRecord, batch, commit, feed_commit, feed_rows
 
 FACTS = VideoFacts("ann", "beat", ("cats", "dogs"), "pets", 9_000, "en", 0)
 
@@ -21,13 +19,15 @@ def facts_bytes(**changes: object) -> bytes:
 def test_the_newest_value_of_a_key_stays_and_a_tombstone_deletes() -> None:
     state = ReaderState(2)
     feed_rows(state, "interests", 1, {b"ann": b"1", b"bob": b"1"})
-    state.apply("interests", 1, [FakeRecord(b"ann", b"2", 2), FakeRecord(b"bob", None, 3), FakeRecord(b"eve", None, 4)])
+    state.apply(
+        "interests", 1, batch(FakeRecord(b"ann", b"2", 2), FakeRecord(b"bob", None, 3), FakeRecord(b"eve", None, 4))
+    )
     assert state.rows["interests"] == {b"ann": b"2"}
 
 
 def test_identity_records_and_records_without_key_are_no_rows() -> None:
     state = ReaderState(2)
-    state.apply("trends", 0, [FakeRecord(IDENTITY, b"x", 0), FakeRecord(None, b"x", 1)])
+    state.apply("trends", 0, batch(FakeRecord(IDENTITY, b"x", 0), FakeRecord(None, b"x", 1)))
     assert state.rows["trends"] == {}
     assert state.position("trends", 0) == 2
 
@@ -41,27 +41,7 @@ def test_the_position_follows_records_and_markers() -> None:
     assert state.positions == {("interests", 1): 43}
 
 
-def as_columns(records: list[FakeRecord]) -> Records:
-    offsets, times = ([getattr(record, name) for record in records] for name in ("offset", "timestamp"))
-    columns = [record.key for record in records], [record.value for record in records]
-    return Records(*columns, np.array(offsets, np.int64), np.array(times, np.int64))
-
-
-def everything_known(state: ReaderState) -> list[object]:
-    commits = [log.covered("interests", 1 << 40) for log in state.commits]
-    return [
-        state.rows,
-        state.regions,
-        state.charts,
-        state.names,
-        state.positions,
-        state.applied,
-        state.ignored,
-        commits,
-    ]
-
-
-def test_columns_are_taken_over_as_records_are() -> None:
+def test_records_of_every_topic_are_taken_over() -> None:
     tables: dict[str, list[FakeRecord]] = {
         "interests": [FakeRecord(IDENTITY, b"{}", 3), FakeRecord(b"a", b"1", 5), FakeRecord(b"a", None, 6)],
         "videos-table": [FakeRecord(video_row_key("v", region), b"1", 9) for region in ("fr", "", "de")],
@@ -69,18 +49,22 @@ def test_columns_are_taken_over_as_records_are() -> None:
         "charts": [FakeRecord(IDENTITY, b"{}", 0), FakeRecord(b"tag|*|1h|0", b"a", 7), FakeRecord(b"?", b"a", 8)],
         "commits": [FakeRecord(b"0", msgspec.json.encode(commit(0, 4, tables={"interests": 6})), 2)],
     }
-    by_record, by_column = ReaderState(1), ReaderState(1)
+    state = ReaderState(1)
     for topic, records in tables.items():
-        by_record.apply(topic, 0, records)
-        by_column.apply(topic, 0, as_columns(records))
-    assert everything_known(by_column) == everything_known(by_record)
-    assert (by_column.applied, by_column.ignored, by_column.position("commits", 0)) == (13, 2, 3)
-    assert list(by_column.regions[b"v"]) == [video_row_key("v", region) for region in ("", "de", "fr")]
+        state.apply(topic, 0, batch(*records))
+    assert state.positions == {(topic, 0): records[-1].offset + 1 for topic, records in tables.items()}
+    assert (state.applied, state.ignored) == (13, 2)
+    assert {table: len(rows) for table, rows in state.rows.items()} == {"interests": 0, "videos-table": 3, "trends": 0}
+    assert list(state.regions[b"v"]) == [video_row_key("v", region) for region in ("", "de", "fr")]
+    assert (len(state.names), state.charts) == (6, {("tag", "*", "1h"): {0: b"a"}})
+    kept = state.commits[0].covered("interests", 6)
+    assert kept is not None
+    assert (kept.commit.flush, kept.time_ms) == (4, NOW_MS)
 
 
 def test_an_empty_batch_changes_nothing() -> None:
     state = ReaderState(2)
-    state.apply("interests", 1, [])
+    state.apply("interests", 1, batch())
     assert state.positions == {}
 
 
@@ -125,7 +109,7 @@ def test_a_chart_with_an_odd_key_is_ignored_and_counted(key: bytes) -> None:
 def test_an_odd_commit_is_ignored_and_counted() -> None:
     state = ReaderState(1)
     feed_commit(state, commit(0, 1, tables={"interests": 5}))
-    state.apply("commits", 0, [FakeRecord(b"0", b"{}", 1), FakeRecord(b"0", None, 2)])
+    state.apply("commits", 0, batch(FakeRecord(b"0", b"{}", 1), FakeRecord(b"0", None, 2)))
     assert (len(state.commits[0]), state.ignored) == (1, 2)
     assert state.position("commits", 0) == 3
 

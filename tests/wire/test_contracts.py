@@ -2,6 +2,8 @@
 
 import inspect
 
+from aiokafka import AIOKafkaConsumer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
 
 
@@ -31,3 +33,9 @@ def test_what_is_kept_of_aiokafkas_partition_records() -> None:
     assert parameters(kind._consume_aborted_up_to) == ["self", "batch_offset"]
     assert parameters(kind._contains_abort_marker) == ["self", "next_batch"]
     assert (fetcher.READ_UNCOMMITTED, fetcher.READ_COMMITTED) == (0, 1)
+
+
+def test_topics_are_looked_up_as_the_client_is_told() -> None:
+    assert parameters(AIOKafkaClient.set_topics) == ["self", "topics"]
+    assert "return res" in inspect.getsource(AIOKafkaClient.set_topics)
+    assert "self._client.set_topics([tp.topic for tp in partitions])" in inspect.getsource(AIOKafkaConsumer.assign)

@@ -1,0 +1,13 @@
+"""Which topics a client of aiokafka looks up."""
+
+from collections.abc import Iterable
+
+from aiokafka import AIOKafkaConsumer
+
+
+async def look_up(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> None:
+    """Look up these topics, all at once, and no others from now on. `assign` undoes it: call this after it.
+
+    A topic that the client was not told of is found only after a wait and a retry, one topic after the other.
+    """
+    await consumer._client.set_topics(topics)
