@@ -32,7 +32,7 @@ RETRY_S = 1.0
 REPORT_S = 1.0
 """Longest time between two reports to the probes, whatever the broker does."""
 POLL_MS = 200
-POLL_RECORDS = 2_000
+POLL_RECORDS = 5_000
 """So many records are applied between two turns of the event loop: some milliseconds."""
 
 
