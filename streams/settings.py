@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     flush_ms_under_load: int = Field(default=1_000, ge=1, description="time between commits from 0.95 of a core on")
     max_pending_events: int = Field(default=200_000, ge=1, description="events folded and not yet committed, at most")
     store_cache_bytes: int = Field(default=64 * MIB, ge=MIB, description="block cache of the local copies, shared")
+    unswept_rows: int = Field(
+        default=400_000, ge=1, description="rows waiting for the local copy at which a sweep begins; at twice, no folds"
+    )
     sweep_s: float = Field(default=15.0, gt=0, description="time between sweeps of dirty rows into the local copy")
 
     session_timeout_s: float = Field(default=10.0, gt=0, description="silence after which a worker counts as gone")

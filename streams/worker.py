@@ -47,6 +47,7 @@ def options(settings: Settings, bootstrap: str) -> Options:
         flush_under_load_s=settings.flush_ms_under_load / 1000,
         max_pending=settings.max_pending_events,
         row_budget=settings.row_budget,
+        unswept_rows=settings.unswept_rows,
         sweep_s=settings.sweep_s,
         flush_timeout_s=settings.flush_timeout_s,
         transaction_timeout_ms=settings.transaction_timeout_ms,

@@ -110,6 +110,10 @@ class Fold(Protocol):
         """Rows held in memory."""
         ...
 
+    def pinned(self) -> int:
+        """Of these, rows that are kept whatever `evict` is asked for."""
+        ...
+
     def evict(self, rows: int) -> int:
         """Forget up to `rows` of the least recently used clean rows; -> how many were forgotten."""
         ...

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streams.core.charts import ChartBoard
 from streams.core.charts_restore import LOADED_AT_ONCE, ActiveRows
@@ -89,10 +90,13 @@ class TrendStage:
     def resident(self) -> int:
         return len(self._counters)
 
+    def pinned(self) -> int:
+        return int(np.count_nonzero(self._active_slots()[self._counters.resident()]))
+
     def evict(self, rows: int) -> int:
         """Forget rows without activity in the last 24 hours."""
         self._active.evicted = True
-        slots = self._counters.evict(rows, self._counters.hours.top > hour_of(self.watermark_ms) - WINDOW_HOURS)
+        slots = self._counters.evict(rows, self._active_slots())
         if len(slots):
             gone = np.zeros(len(self._counters.totals) + 1, bool)
             gone[slots] = True
@@ -100,6 +104,11 @@ class TrendStage:
             star[gone[star]] = UNSET
             self._board.forget(slots)
         return len(slots)
+
+    def _active_slots(self) -> NDArray[np.bool_]:
+        """By slot: whether its row has activity in the last 24 hours."""
+        active: NDArray[np.bool_] = self._counters.hours.top > hour_of(self.watermark_ms) - WINDOW_HOURS
+        return active
 
     def _add(self, tally: Arrived) -> None:
         stars = self._counters.columns["star"][tally.slots]

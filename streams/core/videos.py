@@ -23,7 +23,7 @@ from streams.core.rows import FactsRow
 TABLE = "videos-table"
 EMPTY_TALLY_EVERY = 4
 """Flushes after which partitions that get no counts are told the watermark."""
-_ROUTES_KEPT = 1 << 20
+_ROUTES_KEPT = 1 << 16
 _NAMES = attrgetter("names")
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -108,6 +108,9 @@ class VideoStage:
 
     def resident(self) -> int:
         return len(self._counters) + len(self._videos)
+
+    def pinned(self) -> int:
+        return 0
 
     def evict(self, rows: int) -> int:
         """Forget clean rows, of counts and of facts in proportion."""

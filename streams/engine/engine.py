@@ -11,6 +11,7 @@ from faust.types import TP
 
 from streams.engine.api import Options, Stage
 from streams.engine.batches import RecordBatch
+from streams.engine.budget import max_pending, to_evict
 from streams.engine.cadence import PACE_S, Cadence
 from streams.engine.changelog import Follower
 from streams.engine.exits import FENCED, ExitCode, TooLargeError, cause_of, leave
@@ -23,6 +24,8 @@ log = structlog.get_logger("streams.engine")
 
 RAISE_LIMIT = "raise max.message.bytes of the topic (and the brokers' message.max.bytes) above it: nothing is lost"
 FOLDED_AT_ONCE = 4_000
+UNSWEPT_AT_MOST = 2
+"""Times the number of images at which a sweep begins: with more of them, folding waits for the sweep."""
 PASSES = 8
 """Passes of the event loop between two slices while a commit is under way: from the bytes of an answer of the broker
 to the next request it takes about as many. With one, each step of a commit would wait for eight slices."""
@@ -77,6 +80,8 @@ class Engine(faust.Service):
     async def process(self, batch: RecordBatch) -> None:
         """Fold one batch, in slices, so that commits and heartbeats are never kept waiting for long."""
         for part in batch.slices(FOLDED_AT_ONCE):
+            while self.accepting and self._unswept() > UNSWEPT_AT_MOST * self.options.unswept_rows:
+                await self.sleep(PACE_S)
             async with self._turn:
                 for _ in range(PASSES if self._flushes else 1):
                     await asyncio.sleep(0)
@@ -96,7 +101,7 @@ class Engine(faust.Service):
             return
         if not await self.fold(unit, batch) and batch.tp in self.bisection.suspects:
             await self._process(batch)
-        if unit.pending >= self.options.max_pending:
+        if unit.pending >= max_pending(self.options, len(self.units)):
             await self.flush(unit)
 
     async def fold(self, unit: Unit, batch: RecordBatch, aside: str = "") -> bool:
@@ -187,13 +192,12 @@ class Engine(faust.Service):
                 self.app.consumer.resume_partitions(set(unit.positions))
 
     def _evict(self) -> None:
-        resident = sum(unit.resident() for unit in self.units.values())
-        over = resident - self.options.row_budget
-        if over <= 0:
-            return
-        aim = over + self.options.row_budget // 10
-        for unit in self.units.values():
-            for stage, gone in unit.evict(aim * unit.resident() // resident).items():
+        pinned = {unit: sum(fold.pinned() for fold in unit.folds.values()) for unit in self.units.values()}
+        loose = {unit: unit.resident() - kept for unit, kept in pinned.items()}
+        total = sum(loose.values())
+        aim = to_evict(total, sum(pinned.values()), self.options.row_budget)
+        for unit, rows in loose.items() if aim else ():
+            for stage, gone in unit.evict(aim * rows // total).items():
                 self._evicted += gone
                 self.meter.count("evictions", gone, stage=stage)
 
@@ -202,11 +206,14 @@ class Engine(faust.Service):
         last = time.monotonic()
         while not self.should_stop:
             await self.sleep(0.5)
-            waiting = sum(unit.images.waiting() for unit in self.units.values())
+            waiting = self._unswept()
             due = time.monotonic() - last >= self.options.sweep_s
             if self.accepting and (due or waiting > self.options.unswept_rows):
                 await self._sweep()
                 last = time.monotonic()
+
+    def _unswept(self) -> int:
+        return sum(unit.images.waiting() for unit in self.units.values())
 
     async def _sweep(self) -> None:
         started, rows = time.perf_counter(), 0

@@ -64,7 +64,8 @@ class Images:
         self.ends.update(ends)
 
     def waiting(self) -> int:
-        return sum(map(len, self.unswept.values()))
+        """Committed rows whose images are held here, those being swept among them."""
+        return sum(len(rows) for generation in (self.unswept, self.sweeping) for rows in generation.values())
 
     def begin_sweep(self) -> dict[str, int]:
         """Take what is committed and not swept; -> the positions the copy may claim when all of it is written."""

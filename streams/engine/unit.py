@@ -13,6 +13,7 @@ from faust.types import TP
 
 from streams.engine.api import IDENTITY, Options, Stage
 from streams.engine.batches import RecordBatch
+from streams.engine.budget import shares
 from streams.engine.dead_letters import DeadLetters
 from streams.engine.exits import ExitCode, leave
 from streams.engine.failpoints import hit
@@ -284,11 +285,10 @@ class Unit:
         return sum(fold.resident() for fold in self.folds.values())
 
     def evict(self, rows: int) -> dict[str, int]:
-        """Forget `rows` rows, from each stage in proportion; -> how many were forgotten by stage."""
+        """Forget `rows` rows, from each stage in proportion to those not pinned; -> how many, by stage."""
         if self.spoiled:
             return {}
-        total = max(self.resident(), 1)
-        gone = {name: fold.evict(rows * fold.resident() // total) for name, fold in self.folds.items()}
+        gone = {name: self.folds[name].evict(share) for name, share in shares(rows, self.folds).items()}
         hit("evicted")
         return gone
 

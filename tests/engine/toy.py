@@ -73,6 +73,9 @@ class Counter:
     def resident(self) -> int:
         return len(self.counts)
 
+    def pinned(self) -> int:
+        return 0
+
     def evict(self, rows: int) -> int:
         clean = [key for key in self.counts if key not in self.dirty][:rows]
         for key in clean:

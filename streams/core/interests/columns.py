@@ -19,6 +19,8 @@ from streams.core.params import (
 from streams.core.rows import EMPTY_EPOCH, HIDDEN, UserFlag
 
 FIRST_CAPACITY = 1024
+ROOMY_EVICTIONS = 16
+"""So many in a row have to find three of four slots free before their memory is given back."""
 COUNTS = ("views", "likes", "shares", "repeats", "late")
 
 
@@ -48,6 +50,15 @@ class UserColumns:
         self.negative.grow(capacity)
         self.fast_epoch[self.capacity :] = EMPTY_EPOCH
         self.slow_epoch[self.capacity :] = EMPTY_EPOCH
+        self.capacity = capacity
+
+    def keep(self, slots: Ints, capacity: int) -> None:
+        """Only these slots, numbered anew in this order."""
+        for name in self._columns():
+            setattr(self, name, longer(getattr(self, name)[slots], capacity))
+        self.positive.keep(slots, capacity)
+        self.negative.keep(slots, capacity)
+        self.fast_epoch[len(slots) :] = self.slow_epoch[len(slots) :] = EMPTY_EPOCH
         self.capacity = capacity
 
     def clear(self, slots: Ints) -> None:
@@ -89,6 +100,8 @@ class UserSlots(dict[bytes, int]):
         self._free: list[int] = []
         self._accepts = accepts
         self._table: Any = None
+        self._roomy = 0
+        """Evictions in a row after which most slots were free."""
 
     def __missing__(self, key: bytes) -> int:
         return -1
@@ -139,4 +152,14 @@ class UserSlots(dict[bytes, int]):
             del self[self.keys_by_slot[slot]]
             self._free.append(slot)
         columns.clear(chosen)
+        self._roomy = self._roomy + 1 if 4 * len(self) <= columns.capacity > FIRST_CAPACITY else 0
+        if self._roomy >= ROOMY_EVICTIONS and not self.missing:
+            self._shrink()
         return len(chosen)
+
+    def _shrink(self) -> None:
+        """Give back the memory of a peak that is over: users get new slots. O(users)."""
+        slots = np.fromiter(self.values(), np.int64, len(self))
+        self.columns.keep(slots, max(self.columns.capacity // 2, FIRST_CAPACITY))
+        self.keys_by_slot, self._free, self._table, self._roomy = [*self], [], None, 0
+        self.update(zip(self.keys_by_slot, range(len(self)), strict=True))

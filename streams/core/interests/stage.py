@@ -81,6 +81,9 @@ class UserStage:
     def resident(self) -> int:
         return len(self._state.users) + len(self._state.pairs)
 
+    def pinned(self) -> int:
+        return 0
+
     def evict(self, rows: int) -> int:
         """Forgets up to `rows` clean rows of users and pairs, in proportion; -> how many."""
         users, pairs = self._state.users, self._state.pairs

@@ -48,6 +48,12 @@ class TopicLists:
         self.size = longer(self.size, rows)
         self.weights = [longer(w, rows) for w in self.weights]
 
+    def keep(self, rows: Ints, capacity: int) -> None:
+        """Only these rows, in this order."""
+        self.topic = longer(self.topic[rows], capacity)
+        self.size = longer(self.size[rows], capacity)
+        self.weights = [longer(w[rows], capacity) for w in self.weights]
+
     def clear(self, rows: Ints) -> None:
         self.topic[rows], self.size[rows] = 0, 0
         for weight in self.weights:
