@@ -13,10 +13,9 @@ from streams.core.arrival import Where, arrive_facts
 from streams.core.counters import UNSET, Counters
 from streams.core.counters.arrays import Ints
 from streams.core.counters.incoming import Received, arrive, merged
-from streams.core.counters.store import is_empty
 from streams.core.events import VideoFacts, is_live
 from streams.core.fanout import SEPARATOR, Fanout, Videos, entities_of, joined
-from streams.core.ports import Output, Record, Rejected, RowReader, Send
+from streams.core.ports import Output, Record, Rejected, RowReader, Send, is_empty
 from streams.core.reasons import Reason
 from streams.core.rows import FactsRow
 
