@@ -9,6 +9,7 @@ import numpy as np
 
 from streams.core import tallies
 from streams.core.compiled import compiled
+from streams.core.counters import UNSET
 from streams.core.counters.arrays import Ints, heads, owners
 from streams.core.events import VideoFacts
 from streams.core.keys import Kind, partition_of
@@ -74,7 +75,7 @@ class Fanout:
         return self._fan.route(entities, region)  # type: ignore[no-any-return]
 
     def resolve(self, names: list[bytes], slots: Ints, routes: Ints, videos: Videos) -> Ints:
-        """Routes of the rows at `slots` of `names` (video NUL region), written into `routes` by slot.
+        """Routes of the rows at `slots` of `names` (video NUL region), written where `routes` by slot has -1.
 
         Regions that a video did not have are noted, and it is put into `dirty` if it was not. -> slots of videos that
         are not known.
@@ -115,6 +116,8 @@ class PlainFan:
     def resolve(self, names: list[bytes], slots: Ints, routes: Ints, videos: Videos) -> Ints:
         absent = []
         for slot in slots.tolist():
+            if routes[slot] != UNSET:
+                continue
             video, _, region = names[slot].partition(b"\x00")
             state = videos.known.get(video)
             if state is None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.core.compiled import compiled
-from streams.core.ports import RowReader
+from streams.core.ports import RowReader, is_empty
 from streams.core.rows import PairEntry, PairFlag, PairRow
 
 TABLE = "pairs"
@@ -65,6 +65,10 @@ class Pairs(dict[bytes, bytes]):
         super().__init__()
         self._rows = rows
         self._dirty: set[bytes] = set()
+        self._empty = is_empty(rows, TABLE)
+        """Whether there were no rows at first."""
+        self._entered = 0
+        """Keys that came into memory, also those that left it."""
 
     def fold(self, action: int, events: Events, regions: list[str]) -> tuple[Mask, list[tuple[int, PairEntry]]]:
         """Which events win (in log order), and what those that replace an entry replace. `regions`: names by number."""
@@ -116,7 +120,9 @@ class Pairs(dict[bytes, bytes]):
         """Brings the rows of these keys into memory, in one read, and marks them as used."""
         kernel = compiled("pairs")
         missing = self._use(keys) if kernel is None else kernel.use(self, keys)
-        if missing:
+        whole = self._empty and self._entered == len(self) - len(missing)
+        self._entered += len(missing)
+        if missing and not whole:
             for key, value in zip(missing, self._rows.get_many(TABLE, missing), strict=True):
                 if value is not None:
                     self[key] = value

@@ -68,6 +68,11 @@ class Catalogue(Protocol):
         ...
 
 
+def is_empty(reader: RowReader, table: str) -> bool:
+    """Whether a table has no row, so that none need be looked for as long as its stage forgets none."""
+    return next((key for key, _ in reader.scan(table) if not key.startswith(b"\x00")), None) is None
+
+
 class Rejected(NamedTuple):
     """A record that cannot be used. `detail` names the field, the value and the remedy."""
 

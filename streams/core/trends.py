@@ -11,7 +11,7 @@ from streams.core.charts_restore import LOADED_AT_ONCE, ActiveRows
 from streams.core.compiled import compiled
 from streams.core.counters import UNSET, Counters
 from streams.core.counters.arrays import Ints
-from streams.core.counters.incoming import Arrived, arrive
+from streams.core.counters.incoming import Received, arrive, merged
 from streams.core.counters.names import NameIndex, index_of
 from streams.core.keys import KIND_OF_LETTER, Kind
 from streams.core.panes import hour_of
@@ -57,16 +57,8 @@ class TrendStage:
 
     def fold(self, topic: str, records: Sequence[Record]) -> None:
         """Take in tallies, in order."""
-        for record in records:
-            try:
-                tally = arrive(self._counters, record.value or b"", _row_names, _LETTERS)
-            except ValueError as error:
-                self._rejected.append(Rejected(topic, record, Reason.BAD_TALLY, str(error)))
-                continue
-            self._folded[tally.origin] = max(tally.flush, self._folded.get(tally.origin, 0))
-            self.watermark_ms = max(self.watermark_ms, tally.watermark_ms)
-            if len(tally.slots):
-                self._add(tally)
+        for cells in merged(self._arrive(topic, records)):
+            self._add(cells)
 
     def collect(self, flush: int) -> Output:  # noqa: ARG002 - the signature of ports.Fold
         """Rows changed since the last flush; charts if they are due."""
@@ -110,13 +102,24 @@ class TrendStage:
         active: NDArray[np.bool_] = self._counters.hours.top > hour_of(self.watermark_ms) - WINDOW_HOURS
         return active
 
-    def _add(self, tally: Arrived) -> None:
-        stars = self._counters.columns["star"][tally.slots]
-        new = tally.slots[stars == UNSET]
+    def _arrive(self, topic: str, records: Sequence[Record]) -> Iterator[Received]:
+        for record in records:
+            try:
+                tally = arrive(self._counters, record.value or b"", _row_names, _LETTERS)
+            except ValueError as error:
+                self._rejected.append(Rejected(topic, record, Reason.BAD_TALLY, str(error)))
+                continue
+            self._folded[tally.origin] = max(tally.flush, self._folded.get(tally.origin, 0))
+            self.watermark_ms = max(self.watermark_ms, tally.watermark_ms)
+            yield tally.cells
+
+    def _add(self, cells: Received) -> None:
+        stars = self._counters.columns["star"][cells.slots]
+        new = cells.slots[stars == UNSET]
         if len(new):
             self._set_stars(new)
-            stars = self._counters.columns["star"][tally.slots]
-        self._counters.add_rows(tally.slots, tally.per_slot, tally.codes, tally.counts, stars)
+            stars = self._counters.columns["star"][cells.slots]
+        self._counters.add_rows(*cells, stars)
 
     def _set_stars(self, slots: Ints) -> None:
         """Find the rows of scope `*` for these rows, and the charts of both."""

@@ -1,6 +1,6 @@
 """The stage of videos: adds up a video's counts by region and passes them on to the entities it belongs to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import filterfalse, repeat
 from operator import attrgetter
 from typing import NamedTuple
@@ -12,11 +12,10 @@ from streams.core import tallies
 from streams.core.arrival import Where, arrive_facts
 from streams.core.counters import UNSET, Counters
 from streams.core.counters.arrays import Ints
-from streams.core.counters.incoming import Arrived, arrive
-from streams.core.counters.store import is_empty
+from streams.core.counters.incoming import Received, arrive, merged
 from streams.core.events import VideoFacts, is_live
 from streams.core.fanout import SEPARATOR, Fanout, Videos, entities_of, joined
-from streams.core.ports import Output, Record, Rejected, RowReader, Send
+from streams.core.ports import Output, Record, Rejected, RowReader, Send, is_empty
 from streams.core.reasons import Reason
 from streams.core.rows import FactsRow
 
@@ -83,8 +82,8 @@ class VideoStage:
         if topic == "videos":
             self._fold_facts(records)
         else:
-            for record in records:
-                self._fold_tally(topic, record)
+            for cells in merged(self._arrive(topic, records)):
+                self._add(cells)
 
     def collect(self, flush: int) -> Output:
         """Rows changed since the last flush, and the tallies for the stage of trends."""
@@ -121,26 +120,26 @@ class VideoStage:
             del self._videos[video]
         return len(clean) + len(self._counters.evict(rows - share))
 
-    def _fold_tally(self, topic: str, record: Record) -> None:
-        try:
-            tally = arrive(self._counters, record.value or b"", _NAMES)
-        except ValueError as error:
-            self._rejected.append(Rejected(topic, record, Reason.BAD_TALLY, str(error)))
-            return
-        self._folded[tally.origin] = max(tally.flush, self._folded.get(tally.origin, 0))
-        self.watermark_ms = max(self.watermark_ms, tally.watermark_ms)
-        if len(tally.slots):
-            self._add(tally)
+    def _arrive(self, topic: str, records: Sequence[Record]) -> Iterator[Received]:
+        for record in records:
+            try:
+                tally = arrive(self._counters, record.value or b"", _NAMES)
+            except ValueError as error:
+                self._rejected.append(Rejected(topic, record, Reason.BAD_TALLY, str(error)))
+                continue
+            self._folded[tally.origin] = max(tally.flush, self._folded.get(tally.origin, 0))
+            self.watermark_ms = max(self.watermark_ms, tally.watermark_ms)
+            yield tally.cells
 
-    def _add(self, tally: Arrived) -> None:
+    def _add(self, cells: Received) -> None:
         column = self._counters.columns["route"]
-        routes = column[tally.slots]
-        new = tally.slots[routes == UNSET]
+        routes = column[cells.slots]
+        new = cells.slots[routes == UNSET]
         if len(new):
             self._resolve(new, column)
-            routes = column[tally.slots]
-        self._counters.add_rows(tally.slots, tally.per_slot, tally.codes, tally.counts)
-        self._fanout.add(routes, tally.per_slot, tally.codes, tally.counts)
+            routes = column[cells.slots]
+        self._counters.add_rows(*cells)
+        self._fanout.add(routes, cells.per_slot, cells.codes, cells.counts)
 
     def _resolve(self, slots: Ints, routes: Ints) -> None:
         """Find out where cells of these rows go, and note regions that a video did not have."""

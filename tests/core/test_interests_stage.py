@@ -8,7 +8,7 @@ from streams.core.events import VideoFacts
 from streams.core.interests import contents, views
 from streams.core.keys import partition_of
 from streams.core.panes import TOTAL_ONLY
-from streams.core.rows import UserFlag
+from streams.core.rows import UserFlag, UserRow
 from streams.core.tallies import unpack
 from streams.testing.user_world import PARTITIONS, START_MS, FakeRecord, Worlds
 from tests.core.user_bench import ANNA, BERT, DAY_MS, FACTS, Bench, cells
@@ -117,9 +117,20 @@ def test_only_clean_rows_are_evicted_oldest_first(bench: Bench) -> None:
 
 
 def test_missing_rows_are_read_in_one_call_a_batch(bench: Bench) -> None:
+    bench.rows.tables["interests"] = {b"somebody": UserRow().encode()}
+    bench.anew()
     bench.stage.fold("views", [bench.view(i, user=user) for i, user in enumerate((ANNA, BERT, ANNA))])
     bench.stage.fold("views", [bench.view(9)])
     assert bench.rows.asked == [("interests", 2)]
+
+
+def test_of_a_table_without_rows_none_are_read_until_one_is_forgotten(bench: Bench) -> None:
+    for stay in (False, True):
+        bench.stage.fold("views", [bench.view(1)])
+        bench.stage.fold("likes", [bench.like(1)])
+        assert bench.rows.asked == ([("interests", 1), ("pairs", 1)] if stay else [])
+        bench.collect()
+        assert bench.stage.evict(10) == 2
 
 
 def test_a_large_batch_and_forgotten_contents_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

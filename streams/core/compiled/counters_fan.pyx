@@ -18,6 +18,7 @@ cdef enum:
     AHEAD = 8
     NEAR = 4
     SEPARATOR = 1
+    UNSET = -1
 
 cdef struct Target:
     # A row of an entity: cells that wait, ascending by code, the one last met, how many, and the partition.
@@ -137,10 +138,11 @@ cdef class Fan:
         cdef const char *region
         cdef list absent = []
         cdef dict known = videos.known
-        cdef object now = videos.tick
         for i in range(n):
             if i + AHEAD < n:
                 prefetch(<void *>PyList_GET_ITEM(names, whose[i + AHEAD]))
+            if column[whose[i]] != UNSET:
+                continue
             name = <bytes>PyList_GET_ITEM(names, whose[i])
             size = strlen(PyBytes_AS_STRING(name))
             region, length = PyBytes_AS_STRING(name) + size + 1, PyBytes_GET_SIZE(name) - size - 1
@@ -149,14 +151,11 @@ cdef class Fan:
             if state is None:
                 absent.append(whose[i])
                 continue
-            state.used = now
+            state.used = videos.tick
             key = PyBytes_FromStringAndSize(region, length)
-            text = self.texts.get(key)
-            if text is None:
-                text = self.texts[key] = key.decode()
-            regions = state.regions
-            if text not in regions:
-                regions.add(text)
+            text = self.texts.get(key) or self.texts.setdefault(key, key.decode())
+            if text not in state.regions:
+                state.regions.add(text)
                 if not state.dirty:
                     state.dirty = True
                     videos.dirty.append(video)

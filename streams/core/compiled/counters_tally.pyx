@@ -116,9 +116,12 @@ cdef bint names_are_good(const char *blob, Py_ssize_t blob_size, Py_ssize_t n, i
     cdef Py_ssize_t at, first = 0, middle = -1, done = 0
     cdef char byte, high = 0
     cdef bint known[256]
-    cdef int i
+    cdef Py_ssize_t i
     for i in range(256):
-        known[i] = letters is None or bytes((i,)) in letters
+        known[i] = letters is None
+    if letters is not None:
+        for i in range(PyBytes_GET_SIZE(letters)):
+            known[<uint8_t>PyBytes_AS_STRING(letters)[i]] = True
     for at in range(blob_size + 1):
         byte = blob[at] if at < blob_size else 1
         high |= byte

@@ -14,7 +14,7 @@ from streams.core.counters.names import NameIndex, index_of
 from streams.core.counters.ragged import Rows, decode, encode
 from streams.core.panes import LEVEL_ALL, LEVEL_HOUR, LEVEL_MINUTE, LEVEL_SHIFT, LEVEL_TOTAL, PANE_MASK, TOTAL_ONLY
 from streams.core.params import HOUR_PANES, MINUTE_PANES
-from streams.core.ports import RowReader
+from streams.core.ports import RowReader, is_empty
 
 UNSET = -1
 """What an owner's column holds for a new slot."""
@@ -254,11 +254,6 @@ class Counters:
         if totals.min() < 0:
             raise ValueError(f"{self.table}: a total fell below zero: a tally was folded twice or lost")
         self.totals[whose] = totals
-
-
-def is_empty(reader: RowReader, table: str) -> bool:
-    """Whether a table has no row, so that none need be looked for as long as its stage forgets none."""
-    return next((key for key, _ in reader.scan(table) if not key.startswith(b"\x00")), None) is None
 
 
 def _add_cells(

@@ -7,6 +7,7 @@ import numpy as np
 
 from streams.core import pairs
 from streams.core.arrival import Where, arrive_like, arrive_share, decode_like, decode_share
+from streams.core.compiled import compiled
 from streams.core.events import Like, Share
 from streams.core.interests import weigh
 from streams.core.interests.incoming import (
@@ -73,7 +74,10 @@ class Effects(NamedTuple):
     flags: Ints
     regions: Ints
 
-    def where(self, chosen: Mask | Ints) -> "Effects":
+    def where(self, chosen: Mask) -> "Effects":
+        return self if chosen.all() else self.at(chosen)
+
+    def at(self, chosen: Mask | Ints) -> "Effects":
         return Effects(
             self.place[chosen], self.by[chosen], self.at_ms[chosen], self.flags[chosen], self.regions[chosen]
         )
@@ -139,38 +143,50 @@ def fold(state: State, kind: Kind, records: Sequence[Record]) -> None:
 
 
 def _fold(state: State, kind: Kind, reactions: Reactions) -> None:
-    at_ms, late = clamp_many(reactions.at_ms, reactions.arrival_ms)
-    state.counters[f"clamped_{kind.topic}"] += int(np.count_nonzero(at_ms < reactions.at_ms))
-    reactions = reactions._replace(at_ms=at_ms)
-    state.saw(int(at_ms.max()), int(reactions.arrival_ms.max()))
-    _count(state, kind, reactions, late)
-    flags = flags_of(reactions.on, state.columns.hidden(reactions.slots), late)
+    reactions, flags = _counted(state, kind, reactions)
     effects = _effects(state, kind, reactions, flags)
     _tell_videos(state, kind, reactions, effects)
     _weigh(state, kind, reactions, effects.where(effects.flags & (ON | LATE) == ON))
 
 
-def _count(state: State, kind: Kind, reactions: Reactions, late: Mask) -> None:
-    columns, slots = state.columns, reactions.slots
-    np.add.at(columns.likes if kind.action == Action.LIKE else columns.shares, slots, 1)
-    np.add.at(columns.late, slots, late)
-    np.maximum.at(columns.last_ms, slots, reactions.at_ms)
-    columns.touch(slots)
+def _counted(state: State, kind: Kind, reactions: Reactions) -> tuple[Reactions, Ints]:
+    """Clamps the times and counts the records at their users; -> their flags too."""
+    columns, slots, likes = state.columns, reactions.slots, kind.action == Action.LIKE
+    kernel = compiled("reactions")
+    if kernel is None:
+        at_ms, late = clamp_many(reactions.at_ms, reactions.arrival_ms)
+        clamped, lates = int(np.count_nonzero(at_ms < reactions.at_ms)), int(np.count_nonzero(late))
+        newest_ms, arrival_ms = int(at_ms.max()), int(reactions.arrival_ms.max())
+        reactions = reactions._replace(at_ms=at_ms)
+        np.add.at(columns.likes if likes else columns.shares, slots, 1)
+        np.add.at(columns.late, slots, late)
+        np.maximum.at(columns.last_ms, slots, at_ms)
+        columns.touch(slots)
+        flags = flags_of(reactions.on, columns.hidden(slots), late)
+    else:
+        flags = np.empty(len(slots), np.int64)
+        on = reactions.on.view(np.uint8)
+        found = kernel.count(columns, slots, reactions.at_ms, reactions.arrival_ms, on, likes, flags)
+        clamped, lates, newest_ms, arrival_ms = found
+    state.saw(newest_ms, arrival_ms)
     state.counters[kind.topic] += len(slots)
-    state.counters[f"late_{kind.topic}"] += int(np.count_nonzero(late))
+    state.counters[f"clamped_{kind.topic}"] += clamped
+    state.counters[f"late_{kind.topic}"] += lates
+    return reactions, flags
 
 
 def _effects(state: State, kind: Kind, reactions: Reactions, flags: Ints) -> Effects:
     events = pairs.Events(reactions.keys, reactions.channels, reactions.at_ms, reactions.ids, flags, reactions.regions)
     changed, olds = state.pairs.fold(int(kind.action), events, state.regions.names)
-    won = np.flatnonzero(changed)
-    new = Effects(won, np.ones(len(won), np.int64), reactions.at_ms[won], flags[won], reactions.regions[won])
+    new = Effects(
+        np.arange(len(flags)), np.ones(len(flags), np.int64), reactions.at_ms, flags, reactions.regions
+    ).where(changed)
     if not olds:
         return new
     rows = [(i, -1, old.at_ms, old.flags, state.regions[old.region]) for i, old in olds]
     both = Effects(*map(np.concatenate, zip(np.array(rows, np.int64).T, new, strict=True)))
     # Of one record the old entry ceases first: it stands before the new one.
-    return both.where(np.argsort(both.place, kind="stable"))
+    return both.at(np.argsort(both.place, kind="stable"))
 
 
 def _tell_videos(state: State, kind: Kind, reactions: Reactions, effects: Effects) -> None:

@@ -16,7 +16,7 @@ from streams.core.interests.topics import Ints
 from streams.core.keys import partitions_of, split_key
 from streams.core.pairs import Pairs
 from streams.core.parked import Parked
-from streams.core.ports import Catalogue, Rejected, RowReader
+from streams.core.ports import Catalogue, Rejected, RowReader, is_empty
 from streams.core.rows import Action, ParkedRow, ParkedShare, UserFlag
 from streams.core.weights import view_weight
 
@@ -42,6 +42,10 @@ class State:
         self.watermark_ms = 0
         self.arrival_ms = 0
         self._tick = 0
+        self._empty = is_empty(rows, TABLE)
+        """Whether there were no rows of users at first."""
+        self._entered = 0
+        """Users who came into memory, also those who left it."""
 
     def where(self, topic: str) -> Where:
         return Where(topic, self.partition, self.partitions)
@@ -123,6 +127,10 @@ class State:
 
     def _load(self) -> None:
         slots, self.users.missing = self.users.missing, []
+        whole = self._empty and self._entered == len(self.users) - len(slots)
+        self._entered += len(slots)
+        if whole:
+            return
         keys = [self.users.keys_by_slot[slot] for slot in slots]
         found = [(s, row) for s, row in zip(slots, self._rows.get_many(TABLE, keys), strict=True) if row is not None]
         if found:
