@@ -6,6 +6,7 @@ import signal
 VARIABLE = "STREAMS_FAILPOINT"
 POINTS = (
     "collected",
+    "announced",
     "sent",
     "acked",
     "commit-record",

@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.util import commit_structure_validate
 
 from streams.engine.api import Options
 from streams.engine.exits import TOO_LARGE, TooLargeError
@@ -54,6 +55,15 @@ class UnitProducer:
             compression_type=options.compression,
             **options.client,
         )
+        self._group_added = asyncio.Event()
+        manager = self._producer._txn_manager
+        told = manager.consumer_group_added
+
+        def added(group: str) -> None:
+            told(group)
+            self._group_added.set()
+
+        manager.consumer_group_added = added
 
     async def fence(self) -> None:
         """InitProducerId: aborts and locks out every predecessor."""
@@ -67,10 +77,11 @@ class UnitProducer:
         self.sent_bytes.clear()
         await producer.begin_transaction()
         tables, others = self._records(work)
-        for topic in {tp.topic for tp in (*tables, *others, commits)}:
+        places = {*tables, *others, commits}
+        for topic in {tp.topic for tp in places}:
             await producer.client._wait_on_metadata(topic)
-        # Together with the other partitions: announced when it is sent, it would cost a round trip of its own.
-        producer._txn_manager.maybe_add_partition_to_txn(commits)
+        offsets = await self._announce(places, work.offsets)
+        hit("announced")
         rows = {tp: self._send(tp, records) for tp, records in tables.items()}
         messages = [batch for tp, records in others.items() for batch in self._send(tp, records)]
         hit("sent")
@@ -82,13 +93,37 @@ class UnitProducer:
         commit = msgspec.json.encode({**work.commit, "tables": ends})
         await _acked(self._send(commits, Columns([str(self.number).encode()], [commit], [])))
         hit("commit-record")
-        # Not before the data is acknowledged: in flight together, the broker refuses the produce requests for a while.
-        if work.offsets:
-            await producer.send_offsets_to_transaction(dict(work.offsets), self.options.group)
+        if offsets is not None:
+            await offsets
         hit("offsets")
         await producer.commit_transaction()
         hit("committed")
         return ends
+
+    async def _announce(
+        self, places: Iterable[TopicPartition], offsets: Mapping[TopicPartition, int]
+    ) -> Awaitable[None] | None:
+        """Name all partitions and the group to the coordinator; -> what ends when the offsets are in the transaction.
+
+        Named one by one, when something is sent to them, each would cost a round trip. Data may leave only when all of
+        this is answered: in flight together, the broker refuses the produce requests for a while. From then on the
+        offsets travel beside the data.
+        """
+        manager = self._producer._txn_manager
+        for tp in places:
+            manager.maybe_add_partition_to_txn(tp)
+        if not offsets:
+            return None
+        self._group_added.clear()
+        done: asyncio.Future[None] = manager.add_offsets_to_txn(
+            commit_structure_validate(dict(offsets)), self.options.group
+        )
+        added: asyncio.Future[Any] = asyncio.create_task(self._group_added.wait())
+        await asyncio.wait((added, done), return_when=asyncio.FIRST_COMPLETED)
+        if done.done():
+            added.cancel()
+            done.result()  # raises if the group was refused
+        return done
 
     def _records(self, work: Work) -> tuple[dict[TopicPartition, Columns], dict[TopicPartition, Columns]]:
         """Rows and messages by partition; a partition with headers on any record has them on all."""
