@@ -56,6 +56,7 @@ def register(app: App) -> Any:
             tables=("trends",),
             make=partial(make, app.options.partitions),
             internal=frozenset(TOPICS),
+            outputs=frozenset({"charts"}),
         )
     )
 

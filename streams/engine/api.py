@@ -62,6 +62,8 @@ class Stage:
     first: frozenset[str] = frozenset()
     internal: frozenset[str] = frozenset()
     """Topics that units write for one another: no record of them may be set aside."""
+    outputs: frozenset[str] = frozenset()
+    """Further topics that it writes to, each at its own partition number only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import IllegalStateError
 from faust.types import TP
 
-from streams.engine import origins
+from streams.engine import loose_ends, origins
 from streams.engine.exits import ExitCode, leave
 from streams.engine.images import Images
 from streams.engine.store import LocalCopy
@@ -64,6 +64,7 @@ class Opener:
         fencing = time.monotonic()
         await asyncio.wait_for(asyncio.gather(*(unit.producer.fence() for unit in new)), OPEN_TIMEOUT_S)
         engine.meter.observe("fence_seconds", time.monotonic() - fencing)
+        await loose_ends.take_back(new, engine.follower.consumer)
         await self._positions(new, assigned)
         standbys = set(engine.app.assignor.ownership.standby) - numbers
         await self._restore(new, standbys)

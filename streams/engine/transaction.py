@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +14,10 @@ from streams.engine.api import Options
 from streams.engine.exits import TOO_LARGE, TooLargeError
 from streams.engine.failpoints import hit
 from streams.engine.outgoing import BATCH_BYTES, Columns, batches
+
+SLOW_S, SETTLE_S = 2.0, 1.0
+"""A commit that took so long met a broker that was away. Coming back, it may be fenced for a moment, and would drop the
+markers of a transaction that ends just then (`loose_ends.py`): the end waits until that is over."""
 
 
 class Message(NamedTuple):
@@ -75,12 +79,10 @@ class UnitProducer:
         producer = self._producer
         commits = TopicPartition(self.options.topic_prefix + self.options.commits_topic, self.number)
         self.sent_bytes.clear()
+        began_s = time.monotonic()
         await producer.begin_transaction()
         tables, others = self._records(work)
-        places = {*tables, *others, commits}
-        for topic in {tp.topic for tp in places}:
-            await producer.client._wait_on_metadata(topic)
-        offsets = await self._announce(places, work.offsets)
+        offsets = await self._announce({*tables, *others, commits}, work.offsets)
         hit("announced")
         rows = {tp: self._send(tp, records) for tp, records in tables.items()}
         messages = [batch for tp, records in others.items() for batch in self._send(tp, records)]
@@ -96,12 +98,24 @@ class UnitProducer:
         if offsets is not None:
             await offsets
         hit("offsets")
+        if time.monotonic() - began_s > SLOW_S:
+            await asyncio.sleep(SETTLE_S)
         await producer.commit_transaction()
         hit("committed")
         return ends
 
+    async def abort(self, places: Collection[TopicPartition], source: TopicPartition) -> None:
+        """A transaction without records that is aborted: it ends what an earlier one of this producer left open in
+        these partitions and in the group's offsets. `source`: any partition that the group reads.
+        """
+        await self._producer.begin_transaction()
+        offsets = await self._announce(places, {source: 0})
+        if offsets is not None:
+            await offsets
+        await self._producer.abort_transaction()
+
     async def _announce(
-        self, places: Iterable[TopicPartition], offsets: Mapping[TopicPartition, int]
+        self, places: Collection[TopicPartition], offsets: Mapping[TopicPartition, int]
     ) -> Awaitable[None] | None:
         """Name all partitions and the group to the coordinator; -> what ends when the offsets are in the transaction.
 
@@ -110,6 +124,8 @@ class UnitProducer:
         offsets travel beside the data.
         """
         manager = self._producer._txn_manager
+        for topic in {tp.topic for tp in places}:
+            await self._producer.client._wait_on_metadata(topic)
         for tp in places:
             manager.maybe_add_partition_to_txn(tp)
         if not offsets:

@@ -13,7 +13,7 @@ REASONS = (
     "batch-too-large", "changelog-unreadable", COMMIT_FAILED, "commit-too-old", "copy-failed", "disk-full",
     "event-loop-blocked", "folder-in-use", "handler-fails-often", "kept-unit-moved", "meaning-differs", "no-progress",
     "offsets-differ", "opening-failed", "row-refused", "source-shrunk", "source-trimmed", "tables-lost",
-    "tally-refused", "topic-gone-bad", "topics-not-assigned", "worker-id-taken",
+    "tally-refused", "topic-gone-bad", "topics-not-assigned", "transaction-without-end", "worker-id-taken",
 )  # fmt: skip
 
 

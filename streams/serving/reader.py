@@ -32,6 +32,9 @@ RETRY_S = 1.0
 REPORT_S = 1.0
 """Longest time between two reports to the probes, whatever the broker does."""
 POLL_MS = 200
+PACE_S = 0.02
+"""After a poll that brought little, once all was read: commits that end meanwhile are fetched together. The partitions
+of one commit become readable one after another, and each would be an answer of its own."""
 POLL_RECORDS = 5_000
 """So many records are applied between two turns of the event loop: some milliseconds."""
 
@@ -143,7 +146,8 @@ class TableReader:
         self._progress.check(state.positions)
         self._report()
         self._measures.poll()
-        await asyncio.sleep(0)
+        little = 0 < sum(map(len, batches.values())) < POLL_RECORDS
+        await asyncio.sleep(PACE_S if little and self._service.opened else 0)
 
     def _advance(self, tp: TopicPartition, position: int) -> None:
         topic = self._names[tp.topic]

@@ -26,6 +26,7 @@ GO_WITHIN_S = 60.0
 TRANSACTION: Any = transaction
 CHANGELOG: Any = changelog
 UNIT: Any = unit
+OPENING: Any = opening
 
 
 def two_transactions() -> None:
@@ -85,12 +86,21 @@ def restored_before_fence() -> None:
     Opener._restore = fence_after  # type: ignore[method-assign]
 
 
+def lost_ends() -> None:
+    """What a predecessor left open stays open until the next commit decides about it."""
+
+    async def leave_it(*_: Any) -> None: ...
+
+    OPENING.loose_ends.take_back = leave_it
+
+
 LACKING: dict[str, Callable[[], None]] = {
     "transaction": two_transactions,
     "fencing": no_fencing,
     "read_committed of sources": uncommitted_sources,
     "read_committed of changelogs": uncommitted_changelogs,
     "order of ownership": restored_before_fence,
+    "taking back of lost ends": lost_ends,
 }
 
 
