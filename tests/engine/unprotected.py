@@ -70,6 +70,14 @@ def uncommitted_changelogs() -> None:
     CHANGELOG.AIOKafkaConsumer = reader
 
 
+def lost_ends() -> None:
+    """What a predecessor left open stays open until the next commit decides about it."""
+
+    async def leave_it(*_: Any) -> None: ...
+
+    OPENING.loose_ends.take_back = leave_it
+
+
 def restored_before_fence() -> None:
     """Offsets and rows are read while a predecessor may still commit."""
     fence, positions, restore = UnitProducer.fence, inspect.unwrap(Opener._positions), Opener._restore
@@ -81,17 +89,10 @@ def restored_before_fence() -> None:
         await restore(self, new, standbys)
         await asyncio.gather(*(fence(unit.producer) for unit in new))
 
+    lost_ends()  # what is open before the fence is no lost end
     UnitProducer.fence = later  # type: ignore[method-assign]
     Opener._positions = positions  # type: ignore[method-assign]
     Opener._restore = fence_after  # type: ignore[method-assign]
-
-
-def lost_ends() -> None:
-    """What a predecessor left open stays open until the next commit decides about it."""
-
-    async def leave_it(*_: Any) -> None: ...
-
-    OPENING.loose_ends.take_back = leave_it
 
 
 LACKING: dict[str, Callable[[], None]] = {
