@@ -145,6 +145,7 @@ def pause_between_steps_of_opening(folder: Path) -> None:
 def be_patient() -> None:
     """However long this process sleeps, no time limit may end it before the protection in question does."""
     watchdog.LOOP_BLOCKED_S = 600.0
+    transaction.SLOW_S = 600.0
 
 
 if __name__ == "__main__":
