@@ -20,14 +20,16 @@ NOWHERE = 0
 """The route of a video that is not live."""
 OWN_REGION = Kind.REGION.letter.encode()
 """Stands, in a list of entities, for the region of the cell; no entity has this name. Its number is 0."""
+_BETWEEN = SEPARATOR.decode()
+_VIDEO = Kind.VIDEO.letter.encode()
+_CREATOR, _SOUND, _CATEGORY, _TAG = (k.letter for k in (Kind.CREATOR, Kind.SOUND, Kind.CATEGORY, Kind.TAG))
 
 
 def entities_of(video: bytes, facts: VideoFacts) -> bytes:
     """Entity names that a live video counts for, as one text (see `joined`)."""
-    named = [(Kind.CREATOR, facts.creator), (Kind.SOUND, facts.sound), (Kind.CATEGORY, facts.category)]
-    named += [(Kind.TAG, tag) for tag in facts.tags]
-    names = [(kind.letter + name).encode() for kind, name in named]
-    return joined((Kind.VIDEO.letter.encode() + video, *names, OWN_REGION))
+    tags = map(_TAG.__add__, facts.tags)
+    names = (_CREATOR + facts.creator, _SOUND + facts.sound, _CATEGORY + facts.category, *tags)
+    return joined((_VIDEO + video, _BETWEEN.join(names).encode(), OWN_REGION))
 
 
 def joined(entities: Iterable[bytes]) -> bytes:

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from streams.core import tallies
-from streams.core.arrival import Where, arrive_facts
+from streams.core.arrival import Where, arrive_all_facts
 from streams.core.counters import UNSET, Counters
 from streams.core.counters.arrays import Ints
 from streams.core.counters.incoming import Received, arrive, merged
@@ -25,6 +25,7 @@ EMPTY_TALLY_EVERY = 4
 _ROUTES_KEPT = 1 << 18
 _NAMES = attrgetter("names")
 _pack = msgspec.msgpack.Encoder().encode
+_NO_HEAD = FactsRow(-1, live=False, facts=None).encode()[:-1]
 
 
 class _Video:
@@ -37,7 +38,7 @@ class _Video:
         self.dirty = False
         self.used = 0
         if row is None:
-            self.apply(video, -1, None)
+            self.entities, self._head = b"", _NO_HEAD
         else:
             self.apply(video, row.offset, row.facts)
 
@@ -152,8 +153,7 @@ class VideoStage:
     def _fold_facts(self, records: Sequence[Record]) -> None:
         where = Where("videos", self._partition, self._partitions)
         arrived: list[tuple[bytes, int, VideoFacts | None]] = []
-        for record in records:
-            facts = arrive_facts(where, record)
+        for record, facts in zip(records, arrive_all_facts(where, records), strict=True):
             if isinstance(facts, Rejected):
                 self._rejected.append(facts)
             elif record.key is not None:
@@ -170,8 +170,10 @@ class VideoStage:
         before = state.entities.split(SEPARATOR) if state.entities else []
         state.apply(video, offset, facts)
         state.used = self._tick
-        after = state.entities.split(SEPARATOR) if state.entities else []
         self._touch(video, state)
+        if not state.regions:
+            return []
+        after = state.entities.split(SEPARATOR) if state.entities else []
         left = joined(name for name in before if name not in after)
         new = joined(name for name in after if name not in before)
         moves = []

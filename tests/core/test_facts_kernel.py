@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streams.core.arrival import Where, arrive_facts, plain_facts
+from streams.core.arrival import Where, arrive_all_facts, arrive_facts, plain_facts
 from streams.core.compiled import compiled, switch
 from streams.core.events import VideoFacts
 from streams.core.interests.contents import topics_of
@@ -51,6 +51,18 @@ def test_what_the_kernel_takes_arrival_takes_alike(wrong: dict[str, Any], video:
         assert found is not None
         texts = (found.creator, found.sound, found.category, found.language, *found.tags)
         assert not all(map(str.isascii, texts))
+
+
+@given(
+    wrongs=st.lists(WRONG, max_size=6),
+    keys=st.lists(st.sampled_from([b"v1", b"v2", b"v3", b"", "é".encode(), b"\xff", None]), min_size=6, max_size=6),
+    values=st.lists(st.sampled_from([None, b"", b"{"]) | st.none(), max_size=2),
+)
+def test_many_arrive_as_each_alone(wrongs: list[dict[str, Any]], keys: list[bytes | None], values: list[Any]) -> None:
+    written = [msgspec.json.encode(GOOD | wrong) for wrong in wrongs] + values
+    records = [Record(key, value, 7, 0) for key, value in zip(keys, written, strict=False)]
+    where = Where("videos", 1, 3)
+    assert list(arrive_all_facts(where, records)) == [arrive_facts(where, record) for record in records]
 
 
 @pytest.mark.parametrize("value", [b"", b"{", b"null", b"[1]", b'"\xff"', b"{" * 100_000, b" " * 20_000 + b"{}"])
