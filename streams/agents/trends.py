@@ -16,6 +16,8 @@ TOPICS = ("trend-tallies",)
 CHARTS_EVERY_S = 5.0
 RESTORED_AT_ONCE, RESTORED_WITH_A_FLUSH = 1_024, 8_192
 """Rows: a few milliseconds whenever there is nothing else to do, some tens of them with a flush."""
+RESTORED_AFTER_S = 2.0
+"""What waited while nobody had the partition comes first."""
 
 
 class PacedTrendStage(TrendStage):
@@ -26,17 +28,21 @@ class PacedTrendStage(TrendStage):
         # Periods of the partitions begin one after another, so that their charts are not all due at once.
         self._ahead_s = CHARTS_EVERY_S * partition / partitions
         self._published = -1
+        self._restores_at_s = time.monotonic() + RESTORED_AFTER_S
 
     def has_work(self) -> bool:
-        self.charts_due = self.restore(RESTORED_AT_ONCE) and self._period() != self._published
+        self.charts_due = self._restored(RESTORED_AT_ONCE) and self._period() != self._published
         return super().has_work()
 
     def collect(self, flush: int) -> Output:
         period = self._period()
-        self.charts_due = self.restore(RESTORED_WITH_A_FLUSH) and period != self._published
+        self.charts_due = self._restored(RESTORED_WITH_A_FLUSH) and period != self._published
         if self.charts_due:
             self._published = period
         return super().collect(flush)
+
+    def _restored(self, rows: int) -> bool:
+        return time.monotonic() >= self._restores_at_s and self.restore(rows)
 
     def _period(self) -> int:
         return int((time.monotonic() + self._ahead_s) // CHARTS_EVERY_S)

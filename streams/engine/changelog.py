@@ -15,6 +15,7 @@ from streams.engine.api import IDENTITY, Options
 from streams.engine.consumer import positions
 from streams.engine.exits import ExitCode, leave
 from streams.engine.store import LocalCopy
+from streams.wire.lookup import look_up
 from streams.wire.records import Records
 
 log = structlog.get_logger("streams.engine")
@@ -75,6 +76,7 @@ class Follower(faust.Service):
         self._assign({}, {})
         if not everything:
             return {}
+        await look_up(self.consumer, {tp.topic for tp in everything})
         begins, ends = await asyncio.gather(
             self.consumer.beginning_offsets(list(everything)), self.consumer.end_offsets(list(everything))
         )

@@ -16,6 +16,7 @@ from aiokafka import TopicPartition
 
 from streams.engine.exits import ExitCode, leave
 from streams.engine.unit import Unit
+from streams.wire.lookup import look_up
 
 log = structlog.get_logger("streams.engine")
 
@@ -42,6 +43,7 @@ async def take_back(units: Iterable[Unit], consumer: Any) -> None:
     """
     by_table = {TopicPartition(unit.real(table), unit.number): unit for unit in units for table in unit.tables}
     deadline_s = time.monotonic() + WITHIN_S
+    await look_up(consumer, {tp.topic for tp in by_table})
     while by_table and (found := await open_ends(consumer, list(by_table))):
         if time.monotonic() > deadline_s:
             leave(ExitCode.RESTART, "transaction-without-end", partitions=sorted(f"{t}-{p}" for t, p in found))

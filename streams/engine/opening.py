@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -62,18 +63,19 @@ class Opener:
             await unit.sweep()
         new = [self._unit(number) for number in sorted(numbers - engine.units.keys())]
         fencing = time.monotonic()
-        await asyncio.wait_for(asyncio.gather(*(unit.producer.fence() for unit in new)), OPEN_TIMEOUT_S)
+        fences = [unit.producer.fence({tp.topic for tp in loose_ends.written_by(unit)}) for unit in new]
+        await asyncio.wait_for(asyncio.gather(*fences), OPEN_TIMEOUT_S)
         engine.meter.observe("fence_seconds", time.monotonic() - fencing)
         await loose_ends.take_back(new, engine.follower.consumer)
-        await self._positions(new, assigned)
+        ends = await self._positions(new, assigned)
         standbys = set(engine.app.assignor.ownership.standby) - numbers
         await self._restore(new, standbys)
         self._close_others(numbers | standbys)
         for unit in new:
             unit.load()
             origins.check(unit)
+            self._gate(unit, ends)
             engine.units[unit.number] = unit
-        await self._gates(new)
         took = time.monotonic() - started
         engine.meter.gauge("units_owned", len(numbers))
         log.info(
@@ -102,8 +104,8 @@ class Opener:
             )
         return self.copies[number]
 
-    async def _positions(self, new: list[Unit], assigned: set[TP]) -> None:
-        """Only now, after the fence, are the group's offsets final."""
+    async def _positions(self, new: list[Unit], assigned: set[TP]) -> Mapping[TP, int]:
+        """Only now, after the fence, are the group's offsets final. -> ends of the sources of new units."""
         consumer, sources = self.engine.app.consumer, self.engine.sources
         committed = await consumer.seek_to_committed() if assigned else {}
         wanted = {unit.number: [TP(topic, unit.number) for topic in sorted(sources)] for unit in new}
@@ -118,6 +120,7 @@ class Opener:
                 offset = committed.get(tp)
                 if unit.positions[tp] != mine or (offset is not None and offset != mine):
                     leave(ExitCode.RESTART, "kept-unit-moved", tp=str(tp), group=offset, mine=mine)
+        return ends
 
     async def _restore(self, new: list[Unit], standbys: set[int]) -> None:
         actives = {unit.number: unit.images.copy for unit in new}
@@ -132,13 +135,10 @@ class Opener:
             if number not in keep:
                 self.copies.pop(number).close()
 
-    async def _gates(self, new: list[Unit]) -> None:
-        """What the topics read first hold now has to be folded before anything else."""
-        first = [topic for stage in self.engine.stages for topic in sorted(stage.first)]
-        tps = {unit.number: [TP(unit.real(topic), unit.number) for topic in first] for unit in new}
-        ends = await self.engine.app.consumer.highwaters(*chain.from_iterable(tps.values())) if new and first else {}
-        for unit in new:
-            unit.gate = {tp: ends[tp] for tp in tps[unit.number] if ends[tp] > unit.positions[tp]}
+    def _gate(self, unit: Unit, ends: Mapping[TP, int]) -> None:
+        """What the topics read first held when the unit was taken over has to be folded before anything else."""
+        first = [TP(unit.real(topic), unit.number) for stage in self.engine.stages for topic in sorted(stage.first)]
+        unit.gate = {tp: ends[tp] for tp in first if ends[tp] > unit.positions[tp]}
 
     def close(self) -> None:
         for copy in self.copies.values():

@@ -14,6 +14,7 @@ from streams.engine.api import Options
 from streams.engine.exits import TOO_LARGE, TooLargeError
 from streams.engine.failpoints import hit
 from streams.engine.outgoing import BATCH_BYTES, Columns, batches
+from streams.wire.lookup import look_up
 
 SLOW_S, SETTLE_S = 2.0, 1.0
 """A commit that took so long met a broker that was away. Coming back, it may be fenced for a moment, and would drop the
@@ -69,9 +70,11 @@ class UnitProducer:
 
         manager.consumer_group_added = added
 
-    async def fence(self) -> None:
-        """InitProducerId: aborts and locks out every predecessor."""
+    async def fence(self, topics: Collection[str] = ()) -> None:
+        """InitProducerId: aborts and locks out every predecessor. `topics`: those that it will write to."""
         await self._producer.start()
+        if topics:
+            await look_up(self._producer, topics)
         hit("fenced")
 
     async def commit(self, work: Work) -> dict[str, int]:

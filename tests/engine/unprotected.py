@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,7 @@ def restored_before_fence() -> None:
     """Offsets and rows are read while a predecessor may still commit."""
     fence, positions, restore = UnitProducer.fence, inspect.unwrap(Opener._positions), Opener._restore
 
-    async def later(self: UnitProducer) -> None:
+    async def later(self: UnitProducer, topics: Collection[str] = ()) -> None:
         """Not yet."""
 
     async def fence_after(self: Opener, new: Any, standbys: Any) -> None:
