@@ -35,17 +35,18 @@ def _cpu(job: WholeJob, role: str) -> float:
 def fit(jobs: Sequence[WholeJob], before: Constants) -> Constants:
     """Least squares over the runs, none below 0. ValueError unless they differ enough.
 
-    Costs of CPU need runs with different numbers of partitions, memory needs different users and videos. Everything
-    else is taken from `before`, bytes by topic from the first run.
+    Costs of CPU need runs with different numbers of partitions and videos, memory needs different users and videos.
+    Everything else is taken from `before`, bytes by topic from the first run.
     """
-    per_event, per_partition = {}, {}
+    per_event, per_fact, per_partition = {}, {}, {}
     for role in ROLES:
-        rows = [[job.events / 1e9, job.transactions * _written(job) / 1e6] for job in jobs]
-        per_event[role], per_partition[role] = _solve(rows, [_cpu(job, role) for job in jobs], "partitions")
+        rows = [[job.events / 1e9, job.facts / 1e6, job.transactions * _written(job) / 1e6] for job in jobs]
+        solved = _solve(rows, [_cpu(job, role) for job in jobs], "partitions and videos")
+        per_event[role], per_fact[role], per_partition[role] = solved
     rows = [[float(job.workers), met(job)[0] / 1e6, job.workers * met(job)[1] / 1e6] for job in jobs]
     base, per_user, per_video = _solve(rows, [job.rss_mb for job in jobs], "users and videos")
     return msgspec.structs.replace(
-        before, ns_per_event=per_event, us_per_written_partition=per_partition,
+        before, ns_per_event=per_event, us_per_fact=per_fact, us_per_written_partition=per_partition,
         bytes_per_event=jobs[0].bytes_per_event, worker_mb=base, worker_bytes_per_user=per_user,
         worker_bytes_per_video=per_video,
     )  # fmt: skip
@@ -68,12 +69,10 @@ def _solve(rows: list[list[float]], measured: list[float], differ: str) -> list[
 def compare(constants: Constants, job: WholeJob) -> list[Compared]:
     """The figures of a run that the formulas give."""
     users, videos = met(job)
+    load = job.events, job.partitions, job.transactions, job.facts
     figures: dict[str, tuple[Callable[[], float], float]] = {
-        "worker_cpu_s": (lambda: cpu_s(constants, "worker", job.events, job.partitions, job.transactions), job.cpu_s),
-        "broker_cpu_s": (
-            lambda: cpu_s(constants, "broker", job.events, job.partitions, job.transactions),
-            job.broker_cpu_s,
-        ),
+        "worker_cpu_s": (lambda: cpu_s(constants, "worker", *load), job.cpu_s),
+        "broker_cpu_s": (lambda: cpu_s(constants, "broker", *load), job.broker_cpu_s),
         "rss_mb": (lambda: memory_mb(constants, users, videos, job.workers), job.rss_mb),
         "bytes_per_event": (lambda: sum(constants.bytes_per_event.values()), sum(job.bytes_per_event.values())),
     }

@@ -14,11 +14,13 @@ ROLES = ("worker", "broker")
 class Constants(msgspec.Struct, kw_only=True, frozen=True):
     """What was measured, each with the command in `measured_by`. MB are 10^6 bytes.
 
-    `ns_per_event`: CPU of all three hops, by role. `us_per_written_partition`: CPU, by role, of one partition that one
-    transaction writes to. `bytes_per_event`: written by the worker, by topic. `row_bytes`: of one row as written.
+    `ns_per_event`: CPU of all three hops, by role. `us_per_fact`: CPU, by role, of the facts of one video.
+    `us_per_written_partition`: CPU, by role, of one partition that one transaction writes to.
+    `bytes_per_event`: written by the worker, by topic. `row_bytes`: of one row as written.
     """
 
     ns_per_event: dict[str, float]
+    us_per_fact: dict[str, float]
     us_per_written_partition: dict[str, float]
     bytes_per_event: dict[str, float]
     source_bytes_per_event: float
@@ -86,10 +88,13 @@ def written_partitions(partitions: int, events_per_transaction: float) -> float:
     return OWN_TOPICS + 2 * reached
 
 
-def cpu_s(constants: Constants, role: str, events: float, partitions: int, transactions: float) -> float:
-    """CPU seconds of a role ("worker", "broker") for so many events in so many commits."""
+def cpu_s(
+    constants: Constants, role: str, events: float, partitions: int, transactions: float, facts: float = 0.0
+) -> float:
+    """CPU seconds of a role ("worker", "broker") for so many events and facts of videos in so many commits."""
     written = transactions * written_partitions(partitions, events / max(transactions, 1))
-    return events * constants.ns_per_event[role] / 1e9 + written * constants.us_per_written_partition[role] / 1e6
+    us = facts * constants.us_per_fact[role] + written * constants.us_per_written_partition[role]
+    return events * constants.ns_per_event[role] / 1e9 + us / 1e6
 
 
 def memory_mb(constants: Constants, users: float, videos: float, workers: int = 1) -> float:

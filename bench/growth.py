@@ -10,27 +10,15 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from bench.growth_page import as_markdown
+from bench.growth_point import Point
+from bench.report import WholeJob
 from bench.run import Plan, run
 from streams.settings import load_settings
 from streams.tools.simulate.job import Shape
 
-
-class Point(msgspec.Struct):
-    """One run."""
-
-    series: str
-    value: float
-    events: int
-    users: int
-    videos: int
-    hot_share: float
-    partitions: int
-    workers: int
-    events_per_cpu_s: float
-    events_per_s: float
-    rss_mb: float
-    transactions: int
-    commit_mean_s: float
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 def plans(events: int, folder: Path, cache: Path) -> Iterator[tuple[str, float, Plan]]:
@@ -50,24 +38,32 @@ def plans(events: int, folder: Path, cache: Path) -> Iterator[tuple[str, float, 
 @click.command("growth")
 @click.option("--events", default=600_000, show_default=True, type=click.IntRange(min=1), help="Of each run.")
 @click.option("--series", multiple=True, help="Only these (users, videos, hot share, partitions, workers).")
-def command(events: int, series: tuple[str, ...]) -> None:
+@click.option("--results", type=FOLDER, help="Keep each run's result, as `bench job` prints it, in this folder.")
+@click.option("--page", type=FILE, help="Write tables and charts as Markdown.")
+def command(events: int, series: tuple[str, ...], results: Path | None, page: Path | None) -> None:
     """Run the job again and again, each time with one thing changed."""
     console = Console(stderr=True)
     cache = load_settings().state_dir
     points = []
+    if results is not None:
+        results.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="bench-") as temporary:
         for name, value, plan in plans(events, Path(temporary) / "run", cache):
             if series and name not in series:
                 continue
             console.rule(f"{name} {value:,g}")
-            points.append(_point(name, value, plan, console))
+            result = run(plan, console)
+            if results is not None:
+                (results / f"{name.replace(' ', '-')}-{value:g}.json").write_bytes(msgspec.json.encode(result))
+            points.append(_point(name, value, plan, result.whole_job))
             shutil.rmtree(plan.folder)
     _show(points, console)
+    if page is not None:
+        page.write_text(as_markdown(points), "utf-8")
     print(msgspec.json.encode(points).decode())
 
 
-def _point(name: str, value: float, plan: Plan, console: Console) -> Point:
-    job = run(plan, console).whole_job
+def _point(name: str, value: float, plan: Plan, job: WholeJob) -> Point:
     shape = plan.shape
     return Point(
         name, value, job.events, shape.users, shape.videos, shape.hot_share, plan.partitions, plan.workers,

@@ -7,6 +7,8 @@ from click.testing import CliRunner
 from msgspec import json
 
 from bench.__main__ import main
+from bench.growth_page import as_markdown
+from bench.growth_point import Point
 from bench.profiler import costliest
 from bench.report import Result
 from bench.usage import LogSizes, Sample, Usage
@@ -65,3 +67,15 @@ def test_costliest_by_own_and_whole_time() -> None:
     assert lines[0] == "own time, of 40 samples"
     assert "75.0 %  sort (numpy.py)" in lines
     assert "100.0 %  fold (streams/core/a.py)" in lines
+
+
+def test_each_series_has_a_table_and_a_chart() -> None:
+    def point(series: str, value: float, speed: float) -> Point:
+        return Point(series, value, 1, 1, 1, 0.0, 8, 1, speed, speed / 2, 512.0, 40, 0.25)
+
+    page = as_markdown([point("users", 10_000, 61_000), point("users", 5_000_000, 50_000), point("workers", 2, 7.0)])
+    assert page.count("```mermaid") == 2
+    assert "| 5M | 50,000 | 25,000 | 512 | 40 | 0.250 s |" in page
+    assert "x-axis [10k, 5M]" in page
+    assert '"events per CPU-second" 0 --> 80000' in page
+    assert "bar [61000, 50000]" in page

@@ -25,8 +25,8 @@ def job(*, partitions: int, users: int, videos: int, transactions: int) -> Whole
     )  # fmt: skip
     return msgspec.structs.replace(
         bare,
-        cpu_s=cpu_s(known, "worker", bare.events, partitions, transactions),
-        broker_cpu_s=cpu_s(known, "broker", bare.events, partitions, transactions),
+        cpu_s=cpu_s(known, "worker", bare.events, partitions, transactions, videos),
+        broker_cpu_s=cpu_s(known, "broker", bare.events, partitions, transactions, videos),
         rss_mb=memory_mb(known, *met(bare)),
     )
 
@@ -42,6 +42,7 @@ RUNS = (
 def test_constants_come_back_from_runs() -> None:
     known, found = constants(), fit(RUNS, constants())
     assert found.ns_per_event == pytest.approx(known.ns_per_event, rel=0.01)
+    assert found.us_per_fact == pytest.approx(known.us_per_fact, rel=0.01)
     assert found.us_per_written_partition == pytest.approx(known.us_per_written_partition, rel=0.01)
     assert found.worker_mb == pytest.approx(known.worker_mb, rel=0.01)
     assert found.worker_bytes_per_user == pytest.approx(known.worker_bytes_per_user, rel=0.01)
