@@ -11,13 +11,12 @@ from streams.core.charts_restore import LOADED_AT_ONCE, ActiveRows
 from streams.core.compiled import compiled
 from streams.core.counters import UNSET, Counters
 from streams.core.counters.arrays import Ints
-from streams.core.counters.incoming import Received, arrive, merged
+from streams.core.counters.incoming import Incoming, Received, merged
 from streams.core.counters.names import NameIndex, index_of
 from streams.core.keys import KIND_OF_LETTER, Kind
 from streams.core.panes import hour_of
 from streams.core.params import WINDOW_HOURS
-from streams.core.ports import Output, Record, Rejected, RowReader, Send
-from streams.core.reasons import Reason
+from streams.core.ports import Output, Record, RowReader, Send
 from streams.core.tallies import Tally
 
 TABLE = "trends"
@@ -43,7 +42,6 @@ class TrendStage:
         rows: RowReader,
         watermark_ms: int = 0,
     ) -> None:
-        self.watermark_ms = watermark_ms
         self.charts_due = False
         self._partition = partition
         self._counters = Counters(TABLE, rows, ("star", "chart"))
@@ -51,20 +49,22 @@ class TrendStage:
         self._chart_names: list[bytes] = []
         self._chart_index = index_of(self._chart_names)
         self._touched: list[Ints] = []
-        self._rejected: list[Rejected] = []
-        self._folded: dict[int, int] = {}
+        self._incoming = Incoming("trend-tallies", watermark_ms)
         self._active = ActiveRows(rows, self._counters, self._board)
 
-    def fold(self, topic: str, records: Sequence[Record]) -> None:
+    @property
+    def watermark_ms(self) -> int:
+        return self._incoming.watermark_ms
+
+    def fold(self, topic: str, records: Sequence[Record]) -> None:  # noqa: ARG002 - the signature of ports.Fold
         """Take in tallies, in order."""
-        for cells in merged(self._arrive(topic, records)):
+        for cells in merged(self._incoming.cells(records, self._counters, _row_names, _LETTERS)):
             self._add(cells)
 
     def collect(self, flush: int) -> Output:  # noqa: ARG002 - the signature of ports.Fold
         """Rows changed since the last flush; charts if they are due."""
         self._counters.apply()
-        output = Output(rejected=self._rejected, folded={"trend-tallies": self._folded} if self._folded else {})
-        self._rejected, self._folded = [], {}
+        output = self._incoming.output()
         changed = self._counters.changed()
         if len(changed):
             self._touched.append(changed)
@@ -101,17 +101,6 @@ class TrendStage:
         """By slot: whether its row has activity in the last 24 hours."""
         active: NDArray[np.bool_] = self._counters.hours.top > hour_of(self.watermark_ms) - WINDOW_HOURS
         return active
-
-    def _arrive(self, topic: str, records: Sequence[Record]) -> Iterator[Received]:
-        for record in records:
-            try:
-                tally = arrive(self._counters, record.value or b"", _row_names, _LETTERS)
-            except ValueError as error:
-                self._rejected.append(Rejected(topic, record, Reason.BAD_TALLY, str(error)))
-                continue
-            self._folded[tally.origin] = max(tally.flush, self._folded.get(tally.origin, 0))
-            self.watermark_ms = max(self.watermark_ms, tally.watermark_ms)
-            yield tally.cells
 
     def _add(self, cells: Received) -> None:
         stars = self._counters.columns["star"][cells.slots]
