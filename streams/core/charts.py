@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.core.compiled import compiled
-from streams.core.counters.arrays import Ints, grown, heads, owners
+from streams.core.counters.arrays import NONE, Ints, grown, heads, owners
 from streams.core.counters.cells import Cells
 from streams.core.keys import KIND_OF_LETTER, Kind
 from streams.core.panes import hour_of, minute_of
@@ -97,6 +97,12 @@ class _Panel:
         """Whether any chart may differ from what was published."""
         self.told = np.zeros(0, bool)
         """By slot: whether the sums are those last published (if they were)."""
+        self.stale = np.zeros(0, bool)
+        """By chart: whether sums changed since it was last published."""
+        self.limits: Ints = NONE
+        """By chart: the score of its last entry, which others must have to come in; 0 while there is room."""
+        self.best: tuple[Ints, Ints] = NONE, NONE
+        """Of the stale charts: slots of the entries, and how many each chart has."""
 
     def refresh(self, cells: Cells, pane: int, touched: Ints) -> Ints:
         """Bring sums up to date; all of them if the window moved. -> slots whose sums changed."""
@@ -120,9 +126,15 @@ class _Panel:
         self.sums[touched], self.scores[touched], self.told[touched] = sums, sums @ _WEIGHTS, False
         return touched
 
+    def rank(self, numbers: Ints, ids: _Ids) -> None:
+        """Find the best of the stale charts, and their limits."""
+        slots, size = self.best = _best(self.scores, numbers, self.stale, ids)
+        full = np.flatnonzero(size == CHART_SIZE)
+        self.limits[self.stale] = 0
+        self.limits[full] = self.scores[slots[np.cumsum(size)[full] - 1]]
+
     def forget(self, slots: Ints) -> None:
         slots = slots[slots < len(self.sums)]
-        self.unsure |= bool(self.scores[slots].any())
         self.sums[slots], self.scores[slots] = 0, 0
 
     def entries(self, slots: Ints, ids: _Ids) -> Any:
@@ -153,6 +165,7 @@ class ChartBoard:
             self._charts.append((name.kind.value, name.scope.decode()))
             for panel in self._panels:
                 panel.keys.append(chart_key(name, panel.window, self._partition))
+                panel.stale, panel.limits = np.append(panel.stale, False), np.append(panel.limits, 0)
         return list(map(self._numbers.__getitem__, charts))
 
     def expect(self, charts: Sequence[bytes]) -> None:
@@ -162,29 +175,52 @@ class ChartBoard:
             panel.unsure = True
 
     def forget(self, slots: Ints) -> None:
-        """Slots were given up (they had no activity inside a window)."""
+        """Slots were given up that are in no chart as last looked at."""
         self._ids.forget(slots)
         for panel in self._panels:
             panel.forget(slots)
 
-    def moved(self, watermark_ms: int) -> bool:
-        """Whether a window ends elsewhere than when last refreshed."""
-        return self._panels[0].pane != minute_of(watermark_ms)
+    def waiting(self, watermark_ms: int) -> bool:
+        """Whether a window ends elsewhere than when last looked at, or a chart may have changed since published."""
+        moved = self._panels[0].pane != minute_of(watermark_ms)
+        return moved or any(panel.unsure or bool(panel.stale.any()) for panel in self._panels)
 
-    def refresh(
+    def look(
         self, cells: tuple[Cells, Cells], touched: Ints, numbers: Ints, names: Sequence[bytes], watermark_ms: int
-    ) -> Iterator[tuple[bytes, bytes]]:
-        """Keys and values of the charts that changed. `cells`: minutes and hours; `numbers`: chart by slot."""
+    ) -> None:
+        """Bring sums and charts up to date. `cells`: minutes and hours; `numbers`: chart by slot."""
         self._ids.rename(names)
         ends = minute_of(watermark_ms), hour_of(watermark_ms)
         for panel, of, end in zip(self._panels, cells, ends, strict=True):
-            changed = panel.refresh(of, end, touched)
-            stale = np.zeros(len(self._charts), bool)
-            stale[numbers[changed]] = True
+            panel.stale[numbers[panel.refresh(of, end, touched)]] = True
             if panel.unsure:
-                stale[list(panel.published)] = True
+                panel.stale[list(panel.published)] = True
                 panel.unsure = False
-            for number, slots in self._changed(panel, stale, numbers):
+            if panel.stale.any():
+                panel.rank(numbers, self._ids)
+
+    def limits(self) -> Ints:
+        """By window and chart, as last looked at: the score of its last entry; 0 while it has room."""
+        return np.stack([panel.limits for panel in self._panels])
+
+    def scores(self, slots: Ints) -> Ints:
+        """By window and slot, as last looked at."""
+        return np.stack([panel.scores[slots] for panel in self._panels])
+
+    def near(self, numbers: Ints) -> NDArray[np.bool_]:
+        """By slot: whether its row is in a chart, or so close to one that it may soon be (as last looked at)."""
+        found = np.zeros(len(numbers), bool)
+        for panel in self._panels:
+            # A limit falls now and then, and rows above it must be in memory: a quarter of it to spare.
+            far = np.append(panel.limits * 3 // 4, 0)  # the last: of rows without a chart
+            known = len(panel.scores)
+            found[:known] |= panel.scores > far[numbers[:known]]
+        return found
+
+    def publish(self, watermark_ms: int) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and values of the charts that changed since they were last published. Look before."""
+        for panel in self._panels:
+            for number, slots in self._changed(panel):
                 kind, scope = self._charts[number]
                 chart = Chart(
                     kind=kind, scope=scope, window=panel.window, partition=self._partition,
@@ -192,9 +228,12 @@ class ChartBoard:
                 )  # fmt: skip
                 yield panel.keys[number], _encode(chart)
 
-    def _changed(self, panel: _Panel, stale: NDArray[np.bool_], numbers: Ints) -> Iterator[tuple[int, Ints]]:
-        """Of the charts that are `stale`, those that differ from what was published, and their slots."""
-        slots, size = _best(panel.scores, numbers, stale, self._ids)
+    def _changed(self, panel: _Panel) -> Iterator[tuple[int, Ints]]:
+        """Of the stale charts, those that differ from what was published, and their slots."""
+        if not panel.stale.any():
+            return
+        (slots, size), stale = panel.best, panel.stale
+        panel.stale = np.zeros_like(stale)
         bounds = np.append(0, np.cumsum(size))
         untold = np.append(0, np.cumsum(~panel.told[slots]))[bounds].tolist()
         panel.told[slots] = True

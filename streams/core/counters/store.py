@@ -181,6 +181,12 @@ class Counters:
 
     def evict(self, rows: int, keep: NDArray[np.bool_] | None = None) -> Ints:
         """Forget up to `rows` clean slots, least recently used first, none that `keep` marks; -> their slots."""
+        slots = self.idle(rows, keep)
+        self.forget(slots)
+        return slots
+
+    def idle(self, rows: int, keep: NDArray[np.bool_] | None = None) -> Ints:
+        """Up to `rows` clean slots, least recently used first, none that `keep` marks."""
         self.apply()
         may = self._here & ~self.dirty
         if keep is not None:
@@ -188,13 +194,16 @@ class Counters:
         slots = np.flatnonzero(may)
         if len(slots) > rows:
             slots = slots[np.argsort(self._used[slots], kind="stable")[:rows]]
+        return slots
+
+    def forget(self, slots: Ints) -> None:
+        """Give up clean slots; their names stand in `names` until they are used again."""
         self.index.remove(slots.tolist())
         self.whole &= not len(slots)
         self.minutes.drop(slots)
         self.hours.drop(slots)
         self._here[slots] = False
         self._free += slots.tolist()
-        return slots
 
     def _take(self, names: list[bytes], hashes: Any = None) -> Ints:
         free = max(len(self._free) - len(names), 0)
