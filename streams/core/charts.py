@@ -207,12 +207,15 @@ class ChartBoard:
         """By window and slot, as last looked at."""
         return np.stack([panel.scores[slots] for panel in self._panels])
 
-    def near(self, numbers: Ints) -> NDArray[np.bool_]:
-        """By slot: whether its row is in a chart, or so close to one that it may soon be (as last looked at)."""
+    def near(self, numbers: Ints, spare: int = 0) -> NDArray[np.bool_]:
+        """By slot: whether its row is in a chart as last looked at, or tied with its last entry.
+
+        With `spare`, also rows that lack less than one part in so many of that entry's score.
+        """
         found = np.zeros(len(numbers), bool)
         for panel in self._panels:
-            # A limit falls now and then, and rows above it must be in memory: a quarter of it to spare.
-            far = np.append(panel.limits * 3 // 4, 0)  # the last: of rows without a chart
+            limits = panel.limits - panel.limits // spare if spare else panel.limits
+            far = np.append(np.maximum(limits - 1, 0), 0)  # the last: of rows without a chart
             known = len(panel.scores)
             found[:known] |= panel.scores > far[numbers[:known]]
         return found

@@ -11,6 +11,7 @@ from streams.core.counters.arrays import Ints
 _Small = NDArray[np.int32]
 _MOST = np.iinfo(np.int32).max
 """Stands for any bound that is not smaller."""
+_GROWTH = 4
 _STEP = 8
 """Names are kept in columns as wide as they are, rounded up to this many bytes."""
 
@@ -36,7 +37,7 @@ class Dormant:
 
     def __init__(self) -> None:
         self._parts: dict[int, list[_Part]] = {}
-        """By width of the names; each part more than twice as large as the next."""
+        """By width of the names; each part more than `_GROWTH` times as large as the next."""
 
     def __len__(self) -> int:
         return sum(len(part.names) for parts in self._parts.values() for part in parts)
@@ -52,7 +53,7 @@ class Dormant:
             column = np.array([names[i] for i in of.tolist()], f"S{width}")
             part = _Part(column, charts[of].astype(np.int32), small[:, of], newest[:, of].astype(np.int32))
             parts = self._parts.setdefault(width, [])
-            while parts and len(parts[-1].names) <= 2 * len(part.names):
+            while parts and len(parts[-1].names) <= _GROWTH * len(part.names):
                 part = _joined(parts.pop(), part)
             parts.append(part)
 

@@ -22,6 +22,8 @@ from streams.core.ports import Output, Record, RowReader, Send
 from streams.core.tallies import Tally
 
 TABLE = "trends"
+SPARE_SHARE = 4
+"""Rows below a chart's last entry by one part in so many of its score leave memory before those less below."""
 _LETTERS = "".join(KIND_OF_LETTER).encode()
 _REGION = ord(Kind.REGION.letter)
 _STAR = b"\x00*"
@@ -98,22 +100,22 @@ class TrendStage:
         return self._pinned
 
     def evict(self, rows: int) -> int:
-        """Forget rows without activity in the windows of charts, then those that are far from every chart."""
+        """Forget rows without activity in the windows of charts, then those far below the charts, then those near."""
         if not rows:
             return 0
         self._active.evicted = True
         self._counters.apply()
         self._look()
-        minute, hour = self._oldest()
-        active = self._newer_than(minute, hour)
-        idle = self._counters.idle(rows, active)
-        far = self._counters.idle(rows - len(idle), self._kept() | ~active)
-        self._remember(far)
-        self._forget(np.append(idle, far))
-        return len(idle) + len(far)
+        rank = self._newer_than(*self._oldest()).astype(np.int8)
+        # A limit falls now and then, and rows above it have to be read back.
+        rank += self._board.near(self._counters.columns["chart"], SPARE_SHARE)
+        slots = self._counters.idle(rows, self._kept(), rank)
+        self._remember(slots)
+        self._forget(slots)
+        return len(slots)
 
     def _kept(self) -> NDArray[np.bool_]:
-        """By slot: whether its row is in or near a chart as last looked at, or has cells that are in no window yet."""
+        """By slot: whether its row is in a chart as last looked at, or has cells that are in no window yet."""
         ahead = self._newer_than(minute_of(self.watermark_ms), hour_of(self.watermark_ms))
         kept = ahead | self._board.near(self._counters.columns["chart"])
         self._pinned = int(np.count_nonzero(kept))

@@ -19,6 +19,8 @@ from streams.core.ports import RowReader, is_empty
 UNSET = -1
 """What an owner's column holds for a new slot."""
 _CODE_MASK = (1 << 32) - 1
+_RANK_SHIFT = 56
+"""Ticks stay below this."""
 _RECORD = 8
 """Columns of a slot's record: totals, newest minute, where its minutes lie, the same of hours, when it was used."""
 
@@ -185,15 +187,18 @@ class Counters:
         self.forget(slots)
         return slots
 
-    def idle(self, rows: int, keep: NDArray[np.bool_] | None = None) -> Ints:
-        """Up to `rows` clean slots, least recently used first, none that `keep` marks."""
+    def idle(self, rows: int, keep: NDArray[np.bool_] | None = None, rank: NDArray[np.int8] | None = None) -> Ints:
+        """Up to `rows` clean slots, of the lowest rank and least recently used first, none that `keep` marks."""
         self.apply()
         may = self._here & ~self.dirty
         if keep is not None:
             may &= ~keep
         slots = np.flatnonzero(may)
         if len(slots) > rows:
-            slots = slots[np.argsort(self._used[slots], kind="stable")[:rows]]
+            order = self._used[slots]
+            if rank is not None:
+                order = order | rank[slots].astype(np.int64) << _RANK_SHIFT
+            slots = slots[np.argsort(order, kind="stable")[:rows]]
         return slots
 
     def forget(self, slots: Ints) -> None:
