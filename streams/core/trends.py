@@ -135,6 +135,10 @@ class TrendStage:
         star = self._counters.columns["star"]
         star[gone[star]] = UNSET
         self._board.forget(slots)
+        if not self._touched and (moved := self._counters.shrink()) is not None:
+            star = self._counters.columns["star"]
+            star[:] = moved[star]
+            self._board.move(moved)
 
     def _newer_than(self, minute: int, hour: int) -> NDArray[np.bool_]:
         """By slot: whether its row has a newer pane than one of these."""

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.core import charts
+from streams.core import charts_panel
+from streams.core.counters import cells, store
 from streams.core.keys import KIND_OF_LETTER, Entity
 from streams.core.panes import TOTAL_ONLY
 from streams.core.params import MINUTE_MS
@@ -24,8 +25,11 @@ REGIONS = (b"de", b"fr")
 
 
 @pytest.fixture(autouse=True)
-def _small_charts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(charts, "CHART_SIZE", SIZE)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Charts, and the memory that is not given back."""
+    monkeypatch.setattr(charts_panel, "CHART_SIZE", SIZE)
+    for module in (cells, store):
+        monkeypatch.setattr(module, "FEW", 16)
 
 
 Entries = list[tuple[str, int, int, int, int]]
@@ -46,10 +50,10 @@ class Play:
         ]
         self.asleep = self.woken = self.flush = 0
 
-    def tell(self, cells: list[tuple[bytes, int, Counts]]) -> None:
+    def tell(self, tally: list[tuple[bytes, int, Counts]]) -> None:
         """Fold these cells on both sides."""
         summed: dict[tuple[bytes, int], Counts] = {}
-        for name, code, counts in cells:
+        for name, code, counts in tally:
             old = summed.get((name, code), (0, 0, 0))
             summed[name, code] = (old[0] + counts[0], old[1] + counts[1], old[2] + counts[2])
             entity, scope = name.decode().split("\x00")
@@ -65,22 +69,22 @@ class Play:
 
     def some(self) -> None:
         """Tallies: recent ones, late ones, some ahead of the watermark."""
-        cells = []
+        tally: list[tuple[bytes, int, Counts]] = []
         for _ in range(self.random.randint(1, 12)):
             age = self.random.choice((0, 0, 1, self.random.randint(-70, 130), self.random.randint(-300, 2_000)))
             code = TOTAL_ONLY if self.random.random() < 0.05 else self.minute - age
             of = int(len(self.names) * self.random.random() ** 2)
             counts = (self.random.randint(0, 5 + 9 * (of < 4)), self.random.randint(0, 1), self.random.randint(0, 1))
-            cells.append((self.names[of], code, counts))
-        self.undoable += cells
-        self.tell(cells)
+            tally.append((self.names[of], code, counts))
+        self.undoable += tally
+        self.tell(tally)
 
     def undo(self) -> None:
         """Takedowns, of the best most often."""
         self.random.shuffle(self.undoable)
         self.undoable.sort(key=lambda cell: cell[1] != TOTAL_ONLY and cell[2][0] > self.random.randint(3, 9))
-        cells = [self.undoable.pop() for _ in range(min(len(self.undoable), self.random.randint(1, 6)))]
-        self.tell([(name, code, negated(counts)) for name, code, counts in cells])
+        tally = [self.undoable.pop() for _ in range(min(len(self.undoable), self.random.randint(1, 6)))]
+        self.tell([(name, code, negated(counts)) for name, code, counts in tally])
 
     def wait(self) -> None:
         self.minute += self.random.choice((0, 1, 1, 7, 20, 59, 61, 60 * self.random.choice((5, 5, 23, 30))))
@@ -125,6 +129,7 @@ class Play:
 
     def end(self) -> None:
         self.collect(1)
+        assert self.rows.tables.get("trends", {}) == {k: counter.row.encode() for k, counter in self.naive.rows.items()}
         self.woken += self.stage.counters["rows_woken"]
 
 
@@ -198,6 +203,19 @@ def test_a_row_that_comes_back_by_a_tally_is_whole() -> None:
     play.collect(1)
     assert play.published[b"tag|de|24h|0"][0] == ("1", 31, 31, 0, 0)
     assert stage.counters["rows_woken"] == 0
+
+
+def test_the_memory_of_a_peak_is_given_back_and_changes_no_row() -> None:
+    play = Play(0, 1)
+    stage = stage_of(play, {b"t%d\x00de" % n: n for n in range(1, 2_001)}, evicted=0)
+    counters = stage._counters
+    peak = len(counters.records), len(counters.minutes.pools[0].cells)
+    stage.evict(3_900)
+    assert (stage.resident(), stage.dormant()) == (100, 3_900)
+    assert (len(counters.records), len(counters.minutes.pools[0].cells)) == (200, 200)
+    assert min(peak) >= 4_000
+    play.tell([(name, play.minute, (5, 0, 0)) for name in (b"t1\x00de", b"t1999\x00de", b"t2000\x00de")])
+    play.end()
 
 
 @pytest.mark.parametrize("skew", [0, 1])
