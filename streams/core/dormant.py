@@ -1,7 +1,7 @@
 """What stays of rows that left memory while active: enough to know when a chart may miss one."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,8 @@ class _Part(NamedTuple):
     bounds: _Small
     newest: _Small
 
-    def only(self, which: Any) -> "_Part":
-        return _Part(self.names[which], self.charts[which], self.bounds[:, which], self.newest[:, which])
+    def only(self, which: Ints) -> "_Part":
+        return _Part(self.names[which], self.charts[which], self.bounds.take(which, 1), self.newest.take(which, 1))
 
 
 class Dormant:
@@ -51,7 +51,7 @@ class Dormant:
         for width in np.unique(widths[widths > 0]).tolist():
             of = np.flatnonzero(widths == width)
             column = np.array([names[i] for i in of.tolist()], f"S{width}")
-            part = _Part(column, charts[of].astype(np.int32), small[:, of], newest[:, of].astype(np.int32))
+            part = _Part(column, charts[of].astype(np.int32), small.take(of, 1), newest.take(of, 1).astype(np.int32))
             parts = self._parts.setdefault(width, [])
             while parts and len(parts[-1].names) <= _GROWTH * len(part.names):
                 part = _joined(parts.pop(), part)
@@ -67,8 +67,8 @@ class Dormant:
         charts: list[int] = []
         for width, parts in self._parts.items():
             for part in parts:
-                above = (part.newest > oldest) & (part.bounds >= limits[:, part.charts])
-                at = np.flatnonzero(above.any(0))[: at_most - len(names)]
+                above = (part.bounds >= limits.take(part.charts, axis=1, mode="clip")) & (part.newest > oldest)
+                at = np.flatnonzero(above[0] | above[1])[: at_most - len(names)]
                 names += part.names[at].tolist()
                 charts += part.charts[at].tolist()
                 part.newest[:, at] = 0
@@ -78,7 +78,7 @@ class Dormant:
 
 def _joined(old: _Part, new: _Part) -> _Part:
     both = _Part(*(np.concatenate(pair, -1) for pair in zip(new, old, strict=True)))
-    both = both.only((both.newest > 0).any(0))
+    both = both.only(np.flatnonzero((both.newest > 0).any(0)))
     return both.only(np.unique(both.names, return_index=True)[1])
 
 
