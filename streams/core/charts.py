@@ -119,7 +119,7 @@ class ChartBoard:
             limits = panel.limits - panel.limits // spare if spare else panel.limits
             far = np.append(np.maximum(limits - 1, 0), 0)  # the last: of rows without a chart
             known = len(panel.scores)
-            found[:known] |= panel.scores > far[numbers[:known]]
+            found[:known] |= panel.scores > far.take(numbers[:known], mode="wrap")
         return found
 
     def publish(self, watermark_ms: int) -> Iterator[tuple[bytes, bytes]]:

@@ -57,7 +57,7 @@ class TrendStage:
         self._incoming = Incoming("trend-tallies", watermark_ms)
         self._active = ActiveRows(rows, self._counters, self._board, self._touched)
         self._dormant = Dormant()
-        self._pinned = 0
+        self._pinned = UNSET
         self.counters: Counter[str] = Counter()
         """For the engine to report."""
 
@@ -97,6 +97,8 @@ class TrendStage:
 
     def pinned(self) -> int:
         """As charts were last looked at."""
+        if self._pinned < 0:
+            self._pinned = int(np.count_nonzero(self._kept()))
         return self._pinned
 
     def evict(self, rows: int) -> int:
@@ -117,9 +119,7 @@ class TrendStage:
     def _kept(self) -> NDArray[np.bool_]:
         """By slot: whether its row is in a chart as last looked at, or has cells that are in no window yet."""
         ahead = self._newer_than(minute_of(self.watermark_ms), hour_of(self.watermark_ms))
-        kept = ahead | self._board.near(self._counters.columns["chart"])
-        self._pinned = int(np.count_nonzero(kept))
-        return kept
+        return ahead | self._board.near(self._counters.columns["chart"])
 
     def _remember(self, slots: Ints) -> None:
         """Keep the residue of these rows: with no cell ahead, their sums can only fall until they are touched."""
@@ -195,7 +195,6 @@ class TrendStage:
         self._look()
         while self._wake():
             self._look()
-        self._kept()
         for key, value in self._board.publish(self.watermark_ms):
             yield Send("charts", self._partition, key, value)
 
@@ -208,6 +207,7 @@ class TrendStage:
         for slots in self._touched:
             touched[slots] = True
         self._touched.clear()
+        self._pinned = UNSET
         cells, numbers = (counters.minutes, counters.hours), counters.columns["chart"]
         self._board.look(cells, np.flatnonzero(touched), numbers, counters.names, self.watermark_ms)
 
