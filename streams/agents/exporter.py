@@ -10,6 +10,7 @@ from prometheus_client import Gauge
 
 from streams.agents.catalogue import Catalogue
 from streams.agents.metering import PrometheusMeter
+from streams.core.trends import TrendStage
 from streams.engine.engine import Engine
 from streams.engine.unit import Unit
 from streams.ops.health import Health
@@ -80,9 +81,12 @@ class Exporter(faust.Service):
         units = list(self.engine.units.values())
         self._lag(units)
         resident: dict[str, int] = dict.fromkeys((stage.name for stage in self.engine.stages), 0)
+        dormant = 0
         for unit in units:
             for stage, fold in unit.folds.items():
                 resident[stage] = resident.get(stage, 0) + fold.resident()
+                dormant += fold.dormant() if isinstance(fold, TrendStage) else 0
+        METRICS.rows_dormant.set(dormant)
         for stage, rows in resident.items():
             METRICS.rows_resident.labels(stage=stage).set(rows)
         METRICS.catalogue_videos.set(len(self.catalogue))

@@ -51,7 +51,8 @@ class PrometheusMeter:
     def __init__(self) -> None:
         self.hot_keys = HotKeys(USER_TOPICS)
         self._stage_of: dict[str, str] = {}
-        self._shares = {
+        self._told = {
+            "rows_woken": METRICS.rows_woken,
             "parked": METRICS.shares_parked,
             "resolved": METRICS.shares_resolved,
             "given_up": METRICS.shares_given_up,
@@ -125,7 +126,7 @@ class PrometheusMeter:
                     METRICS.events.of(topic, outcome).inc(count)
             if clamped := more[f"clamped_{topic}"]:
                 METRICS.events_clamped.of(topic).inc(clamped)
-        for name, counter in self._shares.items():
+        for name, counter in self._told.items():
             if name in more:
                 counter.inc(more[name])
 

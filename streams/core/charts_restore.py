@@ -6,6 +6,7 @@ import numpy as np
 
 from streams.core.charts import ChartBoard, chart_of
 from streams.core.counters import UNSET, Counters, checked
+from streams.core.counters.arrays import Ints
 from streams.core.panes import hour_of
 from streams.core.params import WINDOW_HOURS
 from streams.core.ports import RowReader
@@ -22,10 +23,11 @@ class ActiveRows:
     Rows that a fold has loaded meanwhile are newer than those of the scan and stay as they are.
     """
 
-    def __init__(self, rows: RowReader, counters: Counters, board: ChartBoard) -> None:
+    def __init__(self, rows: RowReader, counters: Counters, board: ChartBoard, touched: list[Ints]) -> None:
+        """`touched`: gets the slots loaded, which the board has not seen yet."""
         self.evicted = False
         """Set when rows are forgotten: one that is not in memory may have changed since the scan began."""
-        self._counters, self._board = counters, board
+        self._counters, self._board, self._touched = counters, board, touched
         self._rows = rows.scan(counters.table)
         self._charts: set[bytes] = set()
         self._newest = 0
@@ -39,8 +41,9 @@ class ActiveRows:
         self._done = len(rows) < at_most
         found = [(COUNTER_HEADER.unpack_from(checked(v))[-1], k, v) for k, v in rows if not k.startswith(b"\x00")]
         self._charts.update(chart_of(key) for _, key, _ in found)
-        self._newest = max(self._newest, hour_of(watermark_ms), max((hour for hour, _, _ in found), default=0))
-        self._load([(key, value) for hour, key, value in found if hour > self._newest - RESTORED_HOURS])
+        self._newest = max(self._newest, max((hour for hour, _, _ in found), default=0))
+        newest = hour_of(watermark_ms) or self._newest
+        self._load([(key, value) for hour, key, value in found if hour > newest - RESTORED_HOURS])
         if self._done:
             self._board.expect(sorted(self._charts))
             self._charts.clear()
@@ -55,3 +58,4 @@ class ActiveRows:
         slots = counters.slots(names) if self.evicted else counters.load(names, [active[i][1] for i in absent])
         counters.touch(slots)
         counters.columns["chart"][slots] = self._board.numbers(list(map(chart_of, names)))
+        self._touched.append(slots)

@@ -1,5 +1,6 @@
 """The stage of trends: adds up each entity's counts by scope, and publishes the charts."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
 
@@ -11,16 +12,18 @@ from streams.core.charts_restore import LOADED_AT_ONCE, ActiveRows
 from streams.core.compiled import compiled
 from streams.core.counters import UNSET, Counters
 from streams.core.counters.arrays import Ints
-from streams.core.counters.incoming import Received, arrive, merged
+from streams.core.counters.incoming import Incoming, Received, merged
 from streams.core.counters.names import NameIndex, index_of
+from streams.core.dormant import Dormant
 from streams.core.keys import KIND_OF_LETTER, Kind
-from streams.core.panes import hour_of
-from streams.core.params import WINDOW_HOURS
-from streams.core.ports import Output, Record, Rejected, RowReader, Send
-from streams.core.reasons import Reason
+from streams.core.panes import hour_of, minute_of
+from streams.core.params import WINDOW_HOURS, WINDOW_MINUTES
+from streams.core.ports import Output, Record, RowReader, Send
 from streams.core.tallies import Tally
 
 TABLE = "trends"
+SPARE_SHARE = 4
+"""Rows below a chart's last entry by one part in so many of its score leave memory before those less below."""
 _LETTERS = "".join(KIND_OF_LETTER).encode()
 _REGION = ord(Kind.REGION.letter)
 _STAR = b"\x00*"
@@ -30,8 +33,9 @@ _first = itemgetter(0)
 class TrendStage:
     """Fold of `trend-tallies` of one partition.
 
-    Rows active in the last 24 hours of the watermark stay in memory, so that charts are exact. After a start the caller
-    has them loaded by `restore`, little by little beside the folds; charts wait for the last of them. The caller sets
+    Rows in or near a chart stay in memory. Of others with activity in its window a residue stays (core.dormant), by
+    which they are read back when a chart might miss them: charts are exact. After a start the caller has active rows
+    loaded by `restore`, little by little beside folds and evictions; charts wait for the last of them. The caller sets
     `charts_due` when it is time to publish charts; the next `collect` does so and clears it. `watermark_ms` is that of
     the last commit, so that charts which a stop kept back are published though no tally follows.
     """
@@ -43,7 +47,6 @@ class TrendStage:
         rows: RowReader,
         watermark_ms: int = 0,
     ) -> None:
-        self.watermark_ms = watermark_ms
         self.charts_due = False
         self._partition = partition
         self._counters = Counters(TABLE, rows, ("star", "chart"))
@@ -51,20 +54,26 @@ class TrendStage:
         self._chart_names: list[bytes] = []
         self._chart_index = index_of(self._chart_names)
         self._touched: list[Ints] = []
-        self._rejected: list[Rejected] = []
-        self._folded: dict[int, int] = {}
-        self._active = ActiveRows(rows, self._counters, self._board)
+        self._incoming = Incoming("trend-tallies", watermark_ms)
+        self._active = ActiveRows(rows, self._counters, self._board, self._touched)
+        self._dormant = Dormant()
+        self._pinned = UNSET
+        self.counters: Counter[str] = Counter()
+        """For the engine to report."""
 
-    def fold(self, topic: str, records: Sequence[Record]) -> None:
+    @property
+    def watermark_ms(self) -> int:
+        return self._incoming.watermark_ms
+
+    def fold(self, topic: str, records: Sequence[Record]) -> None:  # noqa: ARG002 - the signature of ports.Fold
         """Take in tallies, in order."""
-        for cells in merged(self._arrive(topic, records)):
+        for cells in merged(self._incoming.cells(records, self._counters, _row_names, _LETTERS)):
             self._add(cells)
 
     def collect(self, flush: int) -> Output:  # noqa: ARG002 - the signature of ports.Fold
         """Rows changed since the last flush; charts if they are due."""
         self._counters.apply()
-        output = Output(rejected=self._rejected, folded={"trend-tallies": self._folded} if self._folded else {})
-        self._rejected, self._folded = [], {}
+        output = self._incoming.output()
         changed = self._counters.changed()
         if len(changed):
             self._touched.append(changed)
@@ -82,36 +91,59 @@ class TrendStage:
     def resident(self) -> int:
         return len(self._counters)
 
+    def dormant(self) -> int:
+        """Rows of which a residue is held; some may be in memory again."""
+        return len(self._dormant)
+
     def pinned(self) -> int:
-        return int(np.count_nonzero(self._active_slots()[self._counters.resident()]))
+        """As charts were last looked at."""
+        if self._pinned < 0:
+            self._pinned = int(np.count_nonzero(self._kept()))
+        return self._pinned
 
     def evict(self, rows: int) -> int:
-        """Forget rows without activity in the last 24 hours."""
+        """Forget rows without activity in the windows of charts, then those far below the charts, then those near."""
+        if not rows:
+            return 0
         self._active.evicted = True
-        slots = self._counters.evict(rows, self._active_slots())
-        if len(slots):
-            gone = np.zeros(len(self._counters.totals) + 1, bool)
-            gone[slots] = True
-            star = self._counters.columns["star"]
-            star[gone[star]] = UNSET
-            self._board.forget(slots)
+        self._counters.apply()
+        self._look()
+        rank = self._newer_than(*self._oldest()).astype(np.int8)
+        # A limit falls now and then, and rows above it have to be read back.
+        rank += self._board.near(self._counters.columns["chart"], SPARE_SHARE)
+        slots = self._counters.idle(rows, self._kept(), rank)
+        self._remember(slots)
+        self._forget(slots)
         return len(slots)
 
-    def _active_slots(self) -> NDArray[np.bool_]:
-        """By slot: whether its row has activity in the last 24 hours."""
-        active: NDArray[np.bool_] = self._counters.hours.top > hour_of(self.watermark_ms) - WINDOW_HOURS
-        return active
+    def _kept(self) -> NDArray[np.bool_]:
+        """By slot: whether its row is in a chart as last looked at, or has cells that are in no window yet."""
+        ahead = self._newer_than(minute_of(self.watermark_ms), hour_of(self.watermark_ms))
+        return ahead | self._board.near(self._counters.columns["chart"])
 
-    def _arrive(self, topic: str, records: Sequence[Record]) -> Iterator[Received]:
-        for record in records:
-            try:
-                tally = arrive(self._counters, record.value or b"", _row_names, _LETTERS)
-            except ValueError as error:
-                self._rejected.append(Rejected(topic, record, Reason.BAD_TALLY, str(error)))
-                continue
-            self._folded[tally.origin] = max(tally.flush, self._folded.get(tally.origin, 0))
-            self.watermark_ms = max(self.watermark_ms, tally.watermark_ms)
-            yield tally.cells
+    def _remember(self, slots: Ints) -> None:
+        """Keep the residue of these rows: with no cell ahead, their sums can only fall until they are touched."""
+        counters = self._counters
+        newest = np.stack((counters.minutes.top[slots], counters.hours.top[slots]))
+        names = [counters.names[slot] for slot in slots.tolist()]
+        self._dormant.add(names, counters.columns["chart"][slots], self._board.scores(slots), newest)
+
+    def _forget(self, slots: Ints) -> None:
+        self._counters.forget(slots)
+        gone = np.zeros(len(self._counters.totals) + 1, bool)
+        gone[slots] = True
+        star = self._counters.columns["star"]
+        star[gone[star]] = UNSET
+        self._board.forget(slots)
+        if not self._touched and (moved := self._counters.shrink()) is not None:
+            star = self._counters.columns["star"]
+            star[:] = moved[star]
+            self._board.move(moved)
+
+    def _newer_than(self, minute: int, hour: int) -> NDArray[np.bool_]:
+        """By slot: whether its row has a newer pane than one of these."""
+        newer: NDArray[np.bool_] = (self._counters.minutes.top > minute) | (self._counters.hours.top > hour)
+        return newer
 
     def _add(self, cells: Received) -> None:
         stars = self._counters.columns["star"][cells.slots]
@@ -160,17 +192,46 @@ class TrendStage:
     def _charts(self) -> Iterator[Send]:
         if not self.watermark_ms:
             return
-        touched = np.zeros(len(self._counters.totals), bool)
-        for slots in self._touched:
-            touched[slots] = True
-        self._touched = []
-        cells = self._counters.minutes, self._counters.hours
-        numbers, names = self._counters.columns["chart"], self._counters.names
-        for key, value in self._board.refresh(cells, np.flatnonzero(touched), numbers, names, self.watermark_ms):
+        self._look()
+        while self._wake():
+            self._look()
+        for key, value in self._board.publish(self.watermark_ms):
             yield Send("charts", self._partition, key, value)
 
+    def _look(self) -> None:
+        """Bring the board up to date, and what is kept for it."""
+        if not self.watermark_ms:
+            return
+        counters = self._counters
+        touched = np.zeros(len(counters.totals), bool)
+        for slots in self._touched:
+            touched[slots] = True
+        self._touched.clear()
+        self._pinned = UNSET
+        cells, numbers = (counters.minutes, counters.hours), counters.columns["chart"]
+        self._board.look(cells, np.flatnonzero(touched), numbers, counters.names, self.watermark_ms)
+
+    def _wake(self) -> bool:
+        """Read back rows that may be missing in a chart; -> whether there were any: then limits may have risen."""
+        if not len(self._dormant):
+            return False
+        names, charts = self._dormant.awake(self._board.limits(), np.array(self._oldest()), LOADED_AT_ONCE)
+        if not names:
+            return False
+        before = len(self._counters)
+        slots = self._counters.slots(names)
+        self._counters.columns["chart"][slots] = charts
+        self._touched.append(slots)
+        self.counters["rows_woken"] += len(self._counters) - before
+        return True
+
+    def _oldest(self) -> tuple[int, int]:
+        """The panes before the windows; no row has one that is not above 0."""
+        minute, hour = minute_of(self.watermark_ms), hour_of(self.watermark_ms)
+        return max(minute - WINDOW_MINUTES, 0), max(hour - WINDOW_HOURS, 0)
+
     def _stale(self) -> bool:
-        return self.watermark_ms > 0 and (bool(self._touched) or self._board.moved(self.watermark_ms))
+        return self.watermark_ms > 0 and (bool(self._touched) or self._board.waiting(self.watermark_ms))
 
     def restore(self, rows: int) -> bool:
         """Load `rows` more rows that may take part in a chart; -> whether all of them are there."""

@@ -1,6 +1,6 @@
 """The stage of videos: adds up a video's counts by region and passes them on to the entities it belongs to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import filterfalse, repeat
 from operator import attrgetter
 from typing import NamedTuple
@@ -12,11 +12,10 @@ from streams.core import tallies
 from streams.core.arrival import Where, arrive_all_facts
 from streams.core.counters import UNSET, Counters
 from streams.core.counters.arrays import Ints
-from streams.core.counters.incoming import Received, arrive, merged
+from streams.core.counters.incoming import Incoming, Received, merged
 from streams.core.events import VideoFacts, is_live
 from streams.core.fanout import SEPARATOR, Fanout, Videos, entities_of, joined
 from streams.core.ports import Output, Record, Rejected, RowReader, Send, is_empty
-from streams.core.reasons import Reason
 from streams.core.rows import FactsRow
 
 TABLE = "videos-table"
@@ -65,17 +64,19 @@ class VideoStage:
     """Fold of `video-tallies` and `videos` of one partition."""
 
     def __init__(self, partition: int, partitions: int, rows: RowReader, watermark_ms: int = 0) -> None:
-        self.watermark_ms = watermark_ms
         self._partition, self._partitions, self._rows = partition, partitions, rows
         self._counters = Counters(TABLE, rows, ("route",))
         self._fanout = Fanout(partitions)
         self._videos: dict[bytes, _Video] = {}
         self._whole = is_empty(rows, TABLE)
         self._dirty: list[bytes] = []
-        self._rejected: list[Rejected] = []
-        self._folded: dict[int, int] = {}
+        self._incoming = Incoming("video-tallies", watermark_ms)
         self._flushes = 0
         self._tick = 0
+
+    @property
+    def watermark_ms(self) -> int:
+        return self._incoming.watermark_ms
 
     def fold(self, topic: str, records: Sequence[Record]) -> None:
         """Take in records of one topic, in order."""
@@ -83,13 +84,13 @@ class VideoStage:
         if topic == "videos":
             self._fold_facts(records)
         else:
-            for cells in merged(self._arrive(topic, records)):
+            for cells in merged(self._incoming.cells(records, self._counters, _NAMES)):
                 self._add(cells)
 
     def collect(self, flush: int) -> Output:
         """Rows changed since the last flush, and the tallies for the stage of trends."""
         self._counters.apply()
-        output = Output(rejected=self._rejected, folded={"video-tallies": self._folded} if self._folded else {})
+        output = self._incoming.output()
         keys, values = self._counters.take_dirty()
         for video in self._dirty:
             state = self._videos[video]
@@ -98,8 +99,8 @@ class VideoStage:
             state.dirty = False
         if keys:
             output.rows[TABLE] = keys, values
-        output.sends = self._sends(flush)
-        self._dirty, self._rejected, self._folded = [], [], {}
+        output.sends = self._sends(flush, anything=bool(output.folded))
+        self._dirty = []
         self._limit_names()
         return output
 
@@ -120,17 +121,6 @@ class VideoStage:
         for _, video in clean:
             del self._videos[video]
         return len(clean) + len(self._counters.evict(rows - share))
-
-    def _arrive(self, topic: str, records: Sequence[Record]) -> Iterator[Received]:
-        for record in records:
-            try:
-                tally = arrive(self._counters, record.value or b"", _NAMES)
-            except ValueError as error:
-                self._rejected.append(Rejected(topic, record, Reason.BAD_TALLY, str(error)))
-                continue
-            self._folded[tally.origin] = max(tally.flush, self._folded.get(tally.origin, 0))
-            self.watermark_ms = max(self.watermark_ms, tally.watermark_ms)
-            yield tally.cells
 
     def _add(self, cells: Received) -> None:
         column = self._counters.columns["route"]
@@ -155,7 +145,7 @@ class VideoStage:
         arrived: list[tuple[bytes, int, VideoFacts | None]] = []
         for record, facts in zip(records, arrive_all_facts(where, records), strict=True):
             if isinstance(facts, Rejected):
-                self._rejected.append(facts)
+                self._incoming.rejected.append(facts)
             elif record.key is not None:
                 arrived.append((record.key, record.offset, facts))
         self._load([video for video, _, _ in arrived])
@@ -206,9 +196,10 @@ class VideoStage:
             state.dirty = True
             self._dirty.append(video)
 
-    def _sends(self, flush: int) -> list[Send]:
+    def _sends(self, flush: int, *, anything: bool) -> list[Send]:
+        """Tallies, if `anything` was folded the empty ones too when it is time for them."""
         packed = self._fanout.take(self._partition, flush, self.watermark_ms)
-        if packed or self._folded:
+        if packed or anything:
             self._flushes += 1
             if self._flushes % EMPTY_TALLY_EVERY == 0:
                 nothing = tallies.pack(tallies.empty(self._partition, flush, self.watermark_ms))

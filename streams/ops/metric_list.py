@@ -119,6 +119,8 @@ DECLARED: tuple[Metric, ...] = (
     Metric("row_bytes_written", "counter", "bytes", ("table",), WORKER, "Record batches of these rows, before compression.", "operator: disk and network of Kafka"),
     Metric("rows_resident", "gauge", "rows", ("stage",), WORKER, "Rows held in memory.", "operator: the row budget"),
     Metric("evictions", "counter", "rows", ("stage",), WORKER, "Rows dropped from memory to keep the budget.", "operator: the row budget"),
+    Metric("rows_dormant", "gauge", "rows", (), WORKER, "Rows of trends dropped though active, of which a residue is held (about 40 bytes) so that charts stay exact; some may be back in memory.", OPERATOR),
+    Metric("rows_woken", "counter", "rows", (), WORKER, "Dormant rows read back because a chart might have missed them.", "operator: the row budget"),
     Metric("rows_swept", "counter", "rows", (), WORKER, "Rows written to the local copy.", DEVELOPER),
     Metric("sweep_seconds", "histogram", "seconds", (), WORKER, "Time of one sweep into the local copy.", "operator: a slow disk", FAST_S),
     # Ownership.

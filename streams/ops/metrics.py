@@ -117,6 +117,8 @@ class Metrics:
     row_bytes_written: Family[Counter]
     rows_resident: Family[Gauge]
     evictions: Family[Counter]
+    rows_dormant: Gauge
+    rows_woken: Counter
     rows_swept: Counter
     sweep_seconds: Spread
     units_owned: Gauge

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core import charts, compiled
+from streams.core import charts, charts_panel, compiled
 from streams.core.counters.cells import Cells
 from streams.core.params import CHART_SIZE
 from streams.core.published import ChartEntry
@@ -31,18 +31,18 @@ IDS = st.one_of(st.text("ab", max_size=12), st.text(st.characters(codec="utf-8",
 )
 def test_order_and_bytes_are_the_same(rows: list[tuple[str, int]], top: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    ids = charts._Ids()
+    ids = charts_panel.Ids()
     ids.rename([b"v" + name.encode() + b"\0" + b"%d" % chart for name, chart in rows])
     numbers = np.array([chart for _, chart in rows], np.int64)
-    panel = charts._Panel("1h", 60)
+    panel = charts_panel.Panel("1h", 60)
     panel.sums = rng.integers(0, top, (len(rows), 3))
     panel.scores = rng.integers(0, top, len(rows))
     wanted = rng.random(5) < 0.8
     assert compiled.compiled("charts") is not None
-    found, sizes = charts._best(panel.scores, numbers, wanted, ids)
+    found, sizes = charts_panel._best(panel.scores, numbers, wanted, ids)
     json = charts._encode(panel.entries(found, ids))
     compiled.switch(on=False)
-    plain, plain_sizes = charts._best(panel.scores, numbers, wanted, ids)
+    plain, plain_sizes = charts_panel._best(panel.scores, numbers, wanted, ids)
     entries = panel.entries(plain, ids)
     compiled.switch(on=True)
     assert found.tolist() == plain.tolist()
@@ -74,7 +74,7 @@ def test_windows_are_summed_up_alike(cells: list[tuple[int, int]], ends: list[in
     found.resize(6)
     slots, panes = np.array(sorted(cells), np.int64).reshape(-1, 2).T
     found.add(slots, panes, np.arange(3 * len(slots)).reshape(-1, 3))
-    panel, twin = charts._Panel("1h", width), charts._Panel("1h", width)
+    panel, twin = charts_panel.Panel("1h", width), charts_panel.Panel("1h", width)
     assert compiled.compiled("charts_window") is not None
     for end in ends:
         touched = np.arange(5)

@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from streams.core.counters.arrays import NO_COUNTS, NONE, Ints, grown, heads, owners, put, roomier
+from streams.core.counters.arrays import NO_COUNTS, NONE, Ints, grown, heads, owners, put, roomier, sum_by
 from streams.core.counters.memory import Growing
 from streams.core.panes import PANE_MASK
 
+FEW = 1 << 12
+"""With no more cells or slots than this, nothing is given back."""
 _UNSET = -1
 _POOL, _USED, _USED_SHIFT, _BLOCK_SHIFT = 15, 0xFFF, 4, 16
 
@@ -63,6 +66,14 @@ class Pool:
         if self._direct:
             self.panes[taken] = _UNSET
         return taken
+
+    def keep(self, blocks: Ints) -> None:
+        """Give back the memory of all but these blocks, which become the first ones."""
+        held = self.cells.reshape(-1, self.capacity, 4)[blocks]
+        self._memory, self.free, self.left = Growing(4), np.zeros(0, np.int32), 0
+        self.reserve(2 * len(blocks))
+        self.left -= len(blocks)
+        self.cells.reshape(-1, self.capacity, 4)[: len(blocks)] = held
 
     def give(self, blocks: Ints) -> None:
         self.free[self.left : self.left + len(blocks)] = blocks
@@ -157,6 +168,15 @@ class Cells:
         for pool, _, block in self._by_pool(slots):
             pool.give(block)
         self._records[slots] = 0
+
+    def shrink(self, slots: Ints) -> None:
+        """Give back the memory of pools of which these slots, all there are, use a quarter or less."""
+        for number, pool in enumerate(self.pools, 1):
+            of = slots[self._where[slots] & _POOL == number]
+            if len(pool.cells) > FEW and 4 * len(of) * pool.capacity <= len(pool.cells):
+                where = self._where[of]
+                pool.keep(where >> _BLOCK_SHIFT)
+                self._where[of] = np.arange(len(of)) << _BLOCK_SHIFT | where & (1 << _BLOCK_SHIFT) - 1
 
     def _inside(self, slots: Ints, *, zeros: bool) -> Ragged:
         parts: list[tuple[Ints, Ints, Ints]] = [(NONE, NONE, NO_COUNTS)]
@@ -257,3 +277,15 @@ class Cells:
             if counts is not None:
                 new[:, 1:] = counts.take(of, axis=0)
             put(pool.cells, place, new)
+
+
+def add_some(
+    cells: Cells, columns: tuple[Ints, Ints, Ints], everything: NDArray[np.bool_], own_level: NDArray[np.bool_]
+) -> None:
+    """Add cells of any order to those of their level, or of all."""
+    slots, panes, counts = columns
+    chosen = everything | own_level
+    if not chosen.all():
+        slots, panes, counts = slots[chosen], panes[chosen], counts.compress(chosen, axis=0)
+    keys, counts = sum_by(slots << 32 | panes, counts)
+    cells.add(keys >> 32, keys & PANE_MASK, counts)

@@ -1,6 +1,6 @@
 """Tallies as they come in: cells by slot of their row."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +9,8 @@ from streams.core import tallies
 from streams.core.compiled import compiled
 from streams.core.counters.arrays import NONE, Ints
 from streams.core.counters.store import Counters
+from streams.core.ports import Output, Record, Rejected
+from streams.core.reasons import Reason
 from streams.core.tallies import Tally
 
 CELLS_AT_ONCE = 1 << 13
@@ -31,6 +33,40 @@ class Arrived(NamedTuple):
     flush: int
     watermark_ms: int
     cells: Received
+
+
+class Incoming:
+    """What a stage keeps of the tallies of its topic: the newest watermark, how far it has folded, what it refused."""
+
+    def __init__(self, topic: str, watermark_ms: int) -> None:
+        self.watermark_ms = watermark_ms
+        self.rejected: list[Rejected] = []
+        self._topic = topic
+        self._folded: dict[int, int] = {}
+
+    def cells(
+        self,
+        records: Sequence[Record],
+        counters: Counters,
+        row_names: Callable[[Tally], list[bytes]],
+        letters: bytes | None = None,
+    ) -> Iterator[Received]:
+        """Of the tallies in these records, in order. `row_names` and `letters`: see `arrive`."""
+        for record in records:
+            try:
+                tally = arrive(counters, record.value or b"", row_names, letters)
+            except ValueError as error:
+                self.rejected.append(Rejected(self._topic, record, Reason.BAD_TALLY, str(error)))
+                continue
+            self._folded[tally.origin] = max(tally.flush, self._folded.get(tally.origin, 0))
+            self.watermark_ms = max(self.watermark_ms, tally.watermark_ms)
+            yield tally.cells
+
+    def output(self) -> Output:
+        """What was refused and folded since the last call, in an output that holds nothing else yet."""
+        output = Output(rejected=self.rejected, folded={self._topic: self._folded} if self._folded else {})
+        self.rejected, self._folded = [], {}
+        return output
 
 
 def arrive(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from streams.core.compiled import compiled
 from streams.core.counters.arrays import Ints, grown, heads, sum_by
-from streams.core.counters.cells import Cells
+from streams.core.counters.cells import FEW, Cells, add_some
 from streams.core.counters.memory import Growing
 from streams.core.counters.names import NameIndex, index_of
 from streams.core.counters.ragged import Rows, decode, encode
@@ -19,6 +19,8 @@ from streams.core.ports import RowReader, is_empty
 UNSET = -1
 """What an owner's column holds for a new slot."""
 _CODE_MASK = (1 << 32) - 1
+_RANK_SHIFT = 56
+"""Ticks stay below this."""
 _RECORD = 8
 """Columns of a slot's record: totals, newest minute, where its minutes lie, the same of hours, when it was used."""
 
@@ -134,9 +136,9 @@ class Counters:
         level, panes = codes >> LEVEL_SHIFT, codes & PANE_MASK
         everything = level == LEVEL_ALL
         self._add_totals(slots, counts, everything | (level == LEVEL_TOTAL))
-        _add_cells(self.minutes, (slots, panes, counts), everything, level == LEVEL_MINUTE)
+        add_some(self.minutes, (slots, panes, counts), everything, level == LEVEL_MINUTE)
         hours = np.where(everything, panes // 60, panes)
-        _add_cells(self.hours, (slots, hours, counts), everything, level == LEVEL_HOUR)
+        add_some(self.hours, (slots, hours, counts), everything, level == LEVEL_HOUR)
 
     def cells(self, slots: Ints) -> tuple[Ints, Ints, Ints]:
         """All that the rows hold -> (position in `slots`, code, counts): totals, hours and minutes by level.
@@ -181,20 +183,58 @@ class Counters:
 
     def evict(self, rows: int, keep: NDArray[np.bool_] | None = None) -> Ints:
         """Forget up to `rows` clean slots, least recently used first, none that `keep` marks; -> their slots."""
+        slots = self.idle(rows, keep)
+        self.forget(slots)
+        return slots
+
+    def idle(self, rows: int, keep: NDArray[np.bool_] | None = None, rank: NDArray[np.int8] | None = None) -> Ints:
+        """Up to `rows` clean slots, of the lowest rank and least recently used first, none that `keep` marks."""
         self.apply()
         may = self._here & ~self.dirty
         if keep is not None:
             may &= ~keep
         slots = np.flatnonzero(may)
         if len(slots) > rows:
-            slots = slots[np.argsort(self._used[slots], kind="stable")[:rows]]
+            order = self._used[slots]
+            if rank is not None:
+                order = order | rank[slots].astype(np.int64) << _RANK_SHIFT
+            slots = slots[np.argsort(order, kind="stable")[:rows]]
+        return slots
+
+    def forget(self, slots: Ints) -> None:
+        """Give up clean slots; their names stand in `names` until they are used again."""
         self.index.remove(slots.tolist())
         self.whole &= not len(slots)
         self.minutes.drop(slots)
         self.hours.drop(slots)
         self._here[slots] = False
         self._free += slots.tolist()
-        return slots
+
+    def shrink(self) -> Ints | None:
+        """Give back the memory of a peak that is over, if a quarter or less of it is used.
+
+        -> None, or that slots have changed: the new one by old slot (UNSET: was free; also the last, for UNSET).
+        """
+        slots, before = self.resident(), len(self._here)
+        self.minutes.shrink(slots)
+        self.hours.shrink(slots)
+        if before <= FEW or 4 * len(slots) > before:
+            return None
+        moved: Ints = np.full(before + 1, UNSET)
+        moved[slots] = np.arange(len(slots))
+        records, size = self.records[slots], max(2 * len(slots), 64)
+        self.names[:] = [self.names[slot] for slot in slots.tolist()]
+        self._leave_records()
+        self._memory = Growing(_RECORD)
+        self._memory.resize(size)
+        self._memory.rows[: len(slots)] = records
+        self.dirty, self._here = grown(self.dirty[slots], size, 0), grown(self._here[slots], size, 0)
+        self.columns = {name: grown(column[slots], size, UNSET) for name, column in self.columns.items()}
+        self._set_columns()
+        self._free = []
+        self.index = index_of(self.names)
+        self.index.add(self.names, range(len(slots)))
+        return moved
 
     def _take(self, names: list[bytes], hashes: Any = None) -> Ints:
         free = max(len(self._free) - len(names), 0)
@@ -254,14 +294,3 @@ class Counters:
         if totals.min() < 0:
             raise ValueError(f"{self.table}: a total fell below zero: a tally was folded twice or lost")
         self.totals[whose] = totals
-
-
-def _add_cells(
-    cells: Cells, columns: tuple[Ints, Ints, Ints], everything: NDArray[np.bool_], own_level: NDArray[np.bool_]
-) -> None:
-    slots, panes, counts = columns
-    chosen = everything | own_level
-    if not chosen.all():
-        slots, panes, counts = slots[chosen], panes[chosen], counts.compress(chosen, axis=0)
-    keys, counts = sum_by(slots << 32 | panes, counts)
-    cells.add(keys >> 32, keys & _CODE_MASK, counts)
