@@ -21,7 +21,7 @@ from streams.core.rows import FactsRow
 TABLE = "videos-table"
 EMPTY_TALLY_EVERY = 4
 """Flushes after which partitions that get no counts are told the watermark."""
-_ROUTES_KEPT = 1 << 18
+_ROUTES_KEPT = 1 << 15
 _NAMES = attrgetter("names")
 _pack = msgspec.msgpack.Encoder().encode
 _NO_HEAD = FactsRow(-1, live=False, facts=None).encode()[:-1]
