@@ -103,7 +103,7 @@ class TrendStage:
 
     def evict(self, rows: int) -> int:
         """Forget rows without activity in the windows of charts, then those far below the charts, then those near."""
-        if not rows:
+        if not rows or not self.watermark_ms:  # what is in which window is not known before the first watermark
             return 0
         self._active.evicted = True
         self._counters.apply()

@@ -232,3 +232,13 @@ def test_in_a_steady_stream_few_rows_are_read_back_for_charts(skew: int) -> None
         assert play.stage.resident() <= 100
     assert gone > 1_000
     assert play.stage.counters["rows_woken"] < gone / 100
+
+
+def test_nothing_leaves_before_the_first_watermark() -> None:
+    stage = TrendStage(0, 1, MemoryRows())
+    stage.fold(
+        "trend-tallies", [FakeRecord(None, m) for m in tally_message(0, 1, 0, {(b"t1\x00de", START_MINUTE): (1, 0, 0)})]
+    )
+    stage.collect(1)
+    assert stage.evict(10) == 0
+    assert stage.resident() == 2

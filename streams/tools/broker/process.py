@@ -20,7 +20,7 @@ from streams.tools.broker.jars import fetch_jars
 from streams.tools.broker.java import find_java
 from streams.tools.broker.security import Security
 
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 8.0
 POLL_S = 0.05
 JVM_FLAGS = (
