@@ -1,14 +1,12 @@
-"""Transactions whose end Kafka lost: found when a unit is taken over, and taken back before anything of it is read.
+"""Transactions whose end Kafka lost: found when a unit is taken over, and ended before anything of it is read.
 
-A broker that is fenced while a transaction ends takes its partitions, which have no leader just then, for deleted and
-drops their markers ("Couldn't find leader endpoint ... likely deleted already" in its log). The records stay open, and
+A broker that is fenced while a transaction ends takes partitions that have no leader just then for deleted and drops
+their markers ("Couldn't find leader endpoint ... likely deleted already" in its log). The records there stay open, and
 the next transaction of the same producer would decide about them as if they were its own.
 """
 
 import asyncio
-import copy
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -16,41 +14,43 @@ from aiokafka import TopicPartition
 
 from streams.engine.exits import ExitCode, leave
 from streams.engine.unit import Unit
-from streams.wire.lookup import look_up
+from streams.wire.transactions import state_of
 
 log = structlog.get_logger("streams.engine")
 
 WITHIN_S = 30.0
 AGAIN_S = 0.2
-REQUEST_MS = 10_000
-READ_UNCOMMITTED = 0
+COMMITTED = ("PrepareCommit", "CompleteCommit")
 
 
-async def open_ends(consumer: Any, tps: Sequence[TopicPartition]) -> set[TopicPartition]:
-    """Of these, the partitions with records of a transaction that has not ended. `consumer` reads committed records."""
-    # A copy, as the consumer may be fetching: what it fetched meanwhile would not be committed.
-    plain = copy.copy(consumer._fetcher)
-    plain._isolation_level = READ_UNCOMMITTED
-    stable = await consumer.end_offsets(tps)
-    tops = await plain.end_offsets(tps, REQUEST_MS)
-    return {tp for tp in tps if tops[tp] > stable[tp]}
+async def last_states(units: Sequence[Unit], client: Any) -> dict[int, str]:
+    """By number: the state of the last transaction of each unit's predecessors. Before the fence: it forgets."""
+    ids = [unit.producer.transactional_id for unit in units]
+    async with asyncio.timeout(WITHIN_S):
+        states = await asyncio.gather(*(state_of(client, each) for each in ids))
+    return {unit.number: state for unit, state in zip(units, states, strict=True)}
 
 
-async def take_back(units: Iterable[Unit], consumer: Any) -> None:
-    """Abort what was left open by predecessors of these units, whose producers were fenced; exit 70 if that fails.
+async def end_all(units: Sequence[Unit], states: Mapping[int, str]) -> None:
+    """End what predecessors of these units left open as their last transaction did; exit 70 if that fails.
 
-    After the fence no transaction of theirs is open, and nobody else writes to their tables: an open end is a lost one.
+    After the fence they have no transaction under way: an open one has lost its end.
     """
-    by_table = {TopicPartition(unit.real(table), unit.number): unit for unit in units for table in unit.tables}
-    deadline_s = time.monotonic() + WITHIN_S
-    await look_up(consumer, {tp.topic for tp in by_table})
-    while by_table and (found := await open_ends(consumer, list(by_table))):
-        if time.monotonic() > deadline_s:
-            leave(ExitCode.RESTART, "transaction-without-end", partitions=sorted(f"{t}-{p}" for t, p in found))
-        for unit in {by_table[tp] for tp in found}:
-            log.warning("transaction-taken-back", partition=unit.number)
-            source = TopicPartition(unit.real(unit.stages[0].topics[0]), unit.number)
-            await asyncio.wait_for(unit.producer.abort(written_by(unit), source), unit.options.flush_timeout_s)
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            await asyncio.gather(*(_end(unit, commit=states[unit.number] in COMMITTED) for unit in units))
+    except TimeoutError:
+        leave(ExitCode.RESTART, "transaction-without-end", partitions=[unit.number for unit in units])
+
+
+async def _end(unit: Unit, *, commit: bool) -> None:
+    places = written_by(unit)
+    while found := await unit.producer.left_open(places):
+        log.warning(
+            "transaction-ended-again", partition=unit.number, commit=commit,
+            places=sorted(f"{tp.topic}-{tp.partition}" for tp in found),
+        )  # fmt: skip
+        await unit.producer.end(places, commit=commit)
         await asyncio.sleep(AGAIN_S)
 
 

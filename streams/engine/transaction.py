@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.util import commit_structure_validate
 
@@ -15,10 +16,15 @@ from streams.engine.exits import TOO_LARGE, TooLargeError
 from streams.engine.failpoints import hit
 from streams.engine.outgoing import BATCH_BYTES, Columns, batches
 from streams.wire.lookup import look_up
+from streams.wire.transactions import open_partitions, state_of
 
-SLOW_S, SETTLE_S = 2.0, 1.0
+log = structlog.get_logger("streams.engine")
+
+SLOW_S, SETTLE_S, WARY_S = 2.0, 1.0, 5.0
 """A commit that took so long met a broker that was away. Coming back, it may be fenced for a moment, and would drop the
-markers of a transaction that ends just then (`loose_ends.py`): the end waits until that is over."""
+markers of a transaction that ends just then (`loose_ends.py`): the end waits until that is over, and for some time all
+commits of this process look whether they have really ended."""
+AGAIN_S = 0.2
 
 
 class Message(NamedTuple):
@@ -43,14 +49,19 @@ class Work(NamedTuple):
 class UnitProducer:
     """The producer of one partition number. Whoever started it last owns the number."""
 
+    wary_until_s = 0.0
+    """Of all producers of this process (monotonic seconds)."""
+
     def __init__(self, options: Options, number: int) -> None:
         self.options = options
         self.number = number
         self.sent_bytes: Counter[str] = Counter()
         """Of the last commit, by topic: record batches before compression."""
+        self._commits = TopicPartition(options.topic_prefix + options.commits_topic, number)
+        self.transactional_id = f"{options.group}-{number}"
         self._producer = AIOKafkaProducer(
             bootstrap_servers=options.bootstrap,
-            transactional_id=f"{options.group}-{number}",
+            transactional_id=self.transactional_id,
             transaction_timeout_ms=options.transaction_timeout_ms,
             linger_ms=0,
             max_batch_size=BATCH_BYTES,
@@ -79,8 +90,7 @@ class UnitProducer:
 
     async def commit(self, work: Work) -> dict[str, int]:
         """-> next changelog offset of each table written. Any failure leaves the transaction to be aborted."""
-        producer = self._producer
-        commits = TopicPartition(self.options.topic_prefix + self.options.commits_topic, self.number)
+        producer, commits = self._producer, self._commits
         self.sent_bytes.clear()
         began_s = time.monotonic()
         await producer.begin_transaction()
@@ -104,18 +114,41 @@ class UnitProducer:
         if time.monotonic() - began_s > SLOW_S:
             await asyncio.sleep(SETTLE_S)
         await producer.commit_transaction()
+        if time.monotonic() - began_s > SLOW_S:
+            UnitProducer.wary_until_s = time.monotonic() + WARY_S
+        if time.monotonic() < UnitProducer.wary_until_s:
+            await self._end_surely({*tables, *others, commits})
         hit("committed")
         return ends
 
-    async def abort(self, places: Collection[TopicPartition], source: TopicPartition) -> None:
-        """A transaction without records that is aborted: it ends what an earlier one of this producer left open in
-        these partitions and in the group's offsets. `source`: any partition that the group reads.
+    async def _end_surely(self, places: Collection[TopicPartition]) -> None:
+        """Commit again until nothing is left open of what has just been committed."""
+        client = self._producer.client
+        while True:
+            if (await state_of(client, self.transactional_id)).startswith("Prepare"):
+                await asyncio.sleep(AGAIN_S)
+            elif await self.left_open(places):
+                log.warning("transaction-ended-again", partition=self.number, commit=True)
+                await self.end(places, commit=True)
+            else:
+                return
+
+    async def left_open(self, places: Collection[TopicPartition]) -> set[TopicPartition]:
+        """Of these, the partitions in which this producer has a transaction open. Between transactions: lost ends."""
+        mine = self._producer._txn_manager.producer_id
+        found = await open_partitions(self._producer.client, places)
+        return {tp for tp, ids in found.items() if mine in ids}
+
+    async def end(self, places: Collection[TopicPartition], *, commit: bool) -> None:
+        """A transaction without records: with it ends what an earlier one of this producer left open in these
+        partitions and in the group's offsets.
         """
         await self._producer.begin_transaction()
-        offsets = await self._announce(places, {source: 0})
+        # Of a topic that the group does not read: its offset means nothing.
+        offsets = await self._announce(places, {self._commits: 0})
         if offsets is not None:
             await offsets
-        await self._producer.abort_transaction()
+        await (self._producer.commit_transaction() if commit else self._producer.abort_transaction())
 
     async def _announce(
         self, places: Collection[TopicPartition], offsets: Mapping[TopicPartition, int]

@@ -75,8 +75,8 @@ def _topics(settings: Settings, names: tuple[str, ...], *operations: str) -> tup
 def _worker(settings: Settings) -> tuple[Acl, ...]:
     return (
         *_topics(settings, SOURCES, "Read", "DescribeConfigs"),
-        *_topics(settings, (*TALLIES, *TABLES), "Read", "Write", "DescribeConfigs"),
-        *_topics(settings, (COMMITS, DEAD_LETTERS), "Write", "DescribeConfigs"),
+        # Commits and dead letters are not read: a worker looks who has a transaction open there.
+        *_topics(settings, (*TALLIES, *TABLES, COMMITS, DEAD_LETTERS), "Read", "Write", "DescribeConfigs"),
         Acl("group", group(settings), ("Read",)),
         Acl("transactional-id", f"{group(settings)}-", ("Write",), prefixed=True),
     )

@@ -12,12 +12,15 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.util import commit_structure_validate
+from structlog.testing import capture_logs
 
 from streams.engine import transaction
-from streams.engine.loose_ends import open_ends, written_by
-from streams.engine.transaction import UnitProducer, Work
+from streams.engine.loose_ends import written_by
+from streams.engine.transaction import Message, UnitProducer, Work
 from streams.settings import Settings
 from streams.tools.broker import Broker
+from streams.wire.lookup import look_up
+from streams.wire.transactions import open_partitions, state_of
 from tests.engine import toy
 from tests.engine.test_protections import World
 from tests.engine.toy_world import ToyWorld
@@ -53,49 +56,60 @@ async def reading(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
         await consumer.stop()
 
 
-async def leave_open(world: ToyWorld) -> None:
-    """As a predecessor of the unit: a row, a message and an offset in a transaction that the coordinator forgot."""
+async def open_now(consumer: AIOKafkaConsumer, tps: list[TopicPartition]) -> int:
+    """Partitions with a transaction that has not ended."""
+    await look_up(consumer, {tp.topic for tp in tps})
+    return sum(map(bool, (await open_partitions(consumer._client, tps)).values()))
+
+
+async def leave_open(world: ToyWorld, *, committed: bool) -> None:
+    """As a predecessor of the unit: a row, a message and an offset in a transaction that the coordinator forgot.
+
+    `committed`: only the message has no end, the rest of the transaction is committed.
+    """
     group = f"{world.prefix}toy"
     producer = AIOKafkaProducer(bootstrap_servers=world.bootstrap, transactional_id=f"{group}-{UNIT}")
     await producer.start()
     await producer.begin_transaction()
     manager: Any = producer._txn_manager
     row, message = (TopicPartition(world.prefix + topic, UNIT) for topic in ("by-key", "passed"))
-    manager._txn_partitions |= {row, message}
-    manager._txn_consumer_group = group
+    manager._txn_partitions |= {message} if committed else {row, message}
     sent = [
         await producer.send(row.topic, b"%d" % FORGED, key=b"k9", partition=UNIT),
         await producer.send(message.topic, b"%d" % FORGED, key=b"a", partition=UNIT),
     ]
-    words = TopicPartition(world.prefix + "words", UNIT)
-    sent.append(manager.add_offsets_to_txn(commit_structure_validate({words: 3}), group))
+    if not committed:
+        manager._txn_consumer_group = group
+        words = TopicPartition(world.prefix + "words", UNIT)
+        sent.append(manager.add_offsets_to_txn(commit_structure_validate({words: 3}), group))
     await asyncio.gather(*sent)
-    manager._txn_partitions.clear()
-    manager._txn_consumer_group = None
-    await producer.commit_transaction()  # of nothing, as far as the client knows: no marker is asked for
+    if not committed:
+        manager._txn_partitions.clear()
+        manager._txn_consumer_group = None
+    await producer.commit_transaction()  # of nothing or of the row, as far as the coordinator knows
     await producer.stop()
 
 
-async def worked_on(world: World, lacking: str) -> tuple[list[int], int]:
+async def worked_on(world: World, lacking: str, *, committed: bool = False) -> tuple[list[int], int]:
     """Leave a transaction open between two workers -> open ends before and after, and how often `a` was counted."""
-    tables = [TopicPartition(world.prefix + table, UNIT) for table in ("by-key", "by-word")]
+    places = [TopicPartition(world.prefix + topic, UNIT) for topic in ("by-key", "by-word", "passed")]
     await world.create()
     await world.produce(300)
     first = await world.worker("a", "nothing")
     await world.drained()
     first.terminate()
     await asyncio.wait_for(first.wait(), 20)
-    await leave_open(world)
+    await leave_open(world, committed=committed)
     async with reading(world.bootstrap) as consumer:
-        opened = [len(await open_ends(consumer, tables))]
+        opened = [await open_now(consumer, places)]
         await world.produce(300)
         await world.worker("a", lacking)
         _, words = await world.steady()
-        opened.append(len(await open_ends(consumer, tables)))
+        opened.append(await open_now(consumer, places))
     return opened, words.get(b"a", 0) - world.by_word[b"a"]
 
 
-async def test_what_lost_its_end_is_taken_back_at_the_next_start(
+async def test_what_lost_its_end_is_ended_at_the_next_start(
     careless: Broker, tmp_path: Path, topic_prefix: str
 ) -> None:
     await believe_producers(careless.bootstrap)
@@ -109,8 +123,63 @@ async def test_what_lost_its_end_is_taken_back_at_the_next_start(
                 await world.check()
         finally:
             await world.stop()
-    assert found == {"with": ([1, 0], 0), "without": ([1, 0], FORGED)}
-    assert "transaction-taken-back" in (tmp_path / "with" / "a.log").read_text("utf-8")
+    assert found == {"with": ([2, 0], 0), "without": ([2, 0], FORGED)}
+    assert "transaction-ended-again" in (tmp_path / "with" / "a.log").read_text("utf-8")
+
+
+async def test_what_was_committed_is_not_taken_back(careless: Broker, tmp_path: Path, topic_prefix: str) -> None:
+    await believe_producers(careless.bootstrap)
+    world = World(careless.bootstrap, topic_prefix, tmp_path)
+    try:
+        assert await worked_on(world, "nothing", committed=True) == ([1, 0], FORGED)
+    finally:
+        await world.stop()
+    log = (tmp_path / "a.log").read_text("utf-8")
+    assert "commit=True" in next(line for line in log.splitlines() if "transaction-ended-again" in line)
+
+
+async def test_what_a_commit_left_open_is_committed_before_the_next(
+    careless: Broker, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await believe_producers(careless.bootstrap)
+    world = ToyWorld(careless.bootstrap, topic_prefix, tmp_path)
+    await world.create()
+    producer = UnitProducer(toy.options(careless.bootstrap, topic_prefix, tmp_path), UNIT)
+    await producer.fence()
+    places = [TopicPartition(topic_prefix + topic, UNIT) for topic in ("by-key", "passed")]
+    work = Work({places[0].topic: ([b"k"], [b"1"])}, [Message(places[1].topic, UNIT, b"a", b"1")], {}, {})
+    manager: Any = producer._producer._txn_manager
+    add = manager.maybe_add_partition_to_txn
+
+    def forget(tp: TopicPartition) -> None:
+        """The coordinator hears nothing of the message."""
+        if tp == places[1]:
+            manager._txn_partitions.add(tp)
+            monkeypatch.setattr(manager, "maybe_add_partition_to_txn", add)  # this time only
+        else:
+            add(tp)
+
+    try:
+        monkeypatch.setattr(transaction, "SLOW_S", 0.0)
+        monkeypatch.setattr(transaction, "SETTLE_S", 0.0)
+        monkeypatch.setattr(UnitProducer, "wary_until_s", 0.0)
+        monkeypatch.setattr(manager, "maybe_add_partition_to_txn", forget)
+        with capture_logs() as logged:
+            await producer.commit(work)
+        assert await producer.left_open(places) == set()
+        assert await state_of(producer._producer.client, producer.transactional_id) == "CompleteCommit"
+    finally:
+        await producer.close()
+    assert [entry["event"] for entry in logged] == ["transaction-ended-again"]
+    assert await committed_values(careless.bootstrap, places[1]) == [b"1"]
+
+
+async def committed_values(bootstrap: str, tp: TopicPartition) -> list[bytes | None]:
+    async with reading(bootstrap) as consumer:
+        consumer.assign([tp])
+        await consumer.seek_to_beginning(tp)
+        records = (await consumer.getmany(timeout_ms=3_000)).get(tp, [])
+        return [record.value for record in records]
 
 
 def test_a_unit_takes_back_whatever_its_stages_may_have_written() -> None:

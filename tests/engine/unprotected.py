@@ -75,7 +75,7 @@ def lost_ends() -> None:
 
     async def leave_it(*_: Any) -> None: ...
 
-    OPENING.loose_ends.take_back = leave_it
+    OPENING.loose_ends.end_all = leave_it
 
 
 def restored_before_fence() -> None:
