@@ -157,13 +157,13 @@ class VideoStage:
 
     def _change(self, video: bytes, offset: int, facts: VideoFacts | None) -> list[_Move]:
         state = self._videos[video]
-        before = state.entities.split(SEPARATOR) if state.entities else []
+        old = state.entities
         state.apply(video, offset, facts)
         state.used = self._tick
         self._touch(video, state)
         if not state.regions:
             return []
-        after = state.entities.split(SEPARATOR) if state.entities else []
+        before, after = (text.split(SEPARATOR) if text else [] for text in (old, state.entities))
         left = joined(name for name in before if name not in after)
         new = joined(name for name in after if name not in before)
         moves = []

@@ -9,49 +9,46 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import structlog
 from aiokafka import TopicPartition
 
 from streams.engine.exits import ExitCode, leave
 from streams.engine.unit import Unit
-from streams.wire.transactions import state_of
-
-log = structlog.get_logger("streams.engine")
+from streams.wire.lookup import look_up
+from streams.wire.transactions import open_partitions, state_of
 
 WITHIN_S = 30.0
-AGAIN_S = 0.2
 COMMITTED = ("PrepareCommit", "CompleteCommit")
 
 
-async def last_states(units: Sequence[Unit], client: Any) -> dict[int, str]:
+async def last_states(units: Sequence[Unit], consumer: Any) -> dict[int, str]:
     """By number: the state of the last transaction of each unit's predecessors. Before the fence: it forgets."""
     ids = [unit.producer.transactional_id for unit in units]
     async with asyncio.timeout(WITHIN_S):
-        states = await asyncio.gather(*(state_of(client, each) for each in ids))
+        states = await asyncio.gather(*(state_of(consumer._client, each) for each in ids))
     return {unit.number: state for unit, state in zip(units, states, strict=True)}
 
 
-async def end_all(units: Sequence[Unit], states: Mapping[int, str]) -> None:
+async def end_all(units: Sequence[Unit], states: Mapping[int, str], consumer: Any) -> None:
     """End what predecessors of these units left open as their last transaction did; exit 70 if that fails.
 
-    After the fence they have no transaction under way: an open one has lost its end.
+    After the fence they have no transaction under way: an open one has lost its end. Brokers are asked once for all
+    units: most write to the same partitions.
     """
+    places = {unit: written_by(unit) for unit in units}
+    everywhere = set().union(*places.values())
     try:
         async with asyncio.timeout(WITHIN_S):
-            await asyncio.gather(*(_end(unit, commit=states[unit.number] in COMMITTED) for unit in units))
+            await look_up(consumer, {tp.topic for tp in everywhere})
+            writers = await open_partitions(consumer._client, everywhere)
+            await asyncio.gather(
+                *(
+                    unit.producer.end_surely(own, commit=states[unit.number] in COMMITTED)
+                    for unit, own in places.items()
+                    if unit.producer.mine(writers)
+                )
+            )
     except TimeoutError:
         leave(ExitCode.RESTART, "transaction-without-end", partitions=[unit.number for unit in units])
-
-
-async def _end(unit: Unit, *, commit: bool) -> None:
-    places = written_by(unit)
-    while found := await unit.producer.left_open(places):
-        log.warning(
-            "transaction-ended-again", partition=unit.number, commit=commit,
-            places=sorted(f"{tp.topic}-{tp.partition}" for tp in found),
-        )  # fmt: skip
-        await unit.producer.end(places, commit=commit)
-        await asyncio.sleep(AGAIN_S)
 
 
 def written_by(unit: Unit) -> set[TopicPartition]:

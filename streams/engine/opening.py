@@ -62,12 +62,12 @@ class Opener:
         for unit in gone:
             await unit.sweep()
         new = [self._unit(number) for number in sorted(numbers - engine.units.keys())]
-        states = await loose_ends.last_states(new, engine.follower.consumer._client)
+        states = await loose_ends.last_states(new, engine.follower.consumer)
         fencing = time.monotonic()
         fences = [unit.producer.fence({tp.topic for tp in loose_ends.written_by(unit)}) for unit in new]
         await asyncio.wait_for(asyncio.gather(*fences), OPEN_TIMEOUT_S)
         engine.meter.observe("fence_seconds", time.monotonic() - fencing)
-        await loose_ends.end_all(new, states)
+        await loose_ends.end_all(new, states, engine.follower.consumer)
         ends = await self._positions(new, assigned)
         standbys = set(engine.app.assignor.ownership.standby) - numbers
         await self._restore(new, standbys)

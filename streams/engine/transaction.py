@@ -117,27 +117,29 @@ class UnitProducer:
         if time.monotonic() - began_s > SLOW_S:
             UnitProducer.wary_until_s = time.monotonic() + WARY_S
         if time.monotonic() < UnitProducer.wary_until_s:
-            await self._end_surely({*tables, *others, commits})
+            await self.end_surely({*tables, *others, commits}, commit=True)
         hit("committed")
         return ends
 
-    async def _end_surely(self, places: Collection[TopicPartition]) -> None:
-        """Commit again until nothing is left open of what has just been committed."""
+    async def end_surely(self, places: Collection[TopicPartition], *, commit: bool) -> None:
+        """Between transactions: end the last one again until nothing of it is left open in these partitions."""
         client = self._producer.client
-        while True:
+        while await self.left_open(places):
             if (await state_of(client, self.transactional_id)).startswith("Prepare"):
                 await asyncio.sleep(AGAIN_S)
-            elif await self.left_open(places):
-                log.warning("transaction-ended-again", partition=self.number, commit=True)
-                await self.end(places, commit=True)
-            else:
-                return
+            elif found := await self.left_open(places):  # asked anew: the last marker may have come meanwhile
+                names = sorted(f"{tp.topic}-{tp.partition}" for tp in found)
+                log.warning("transaction-ended-again", partition=self.number, commit=commit, places=names)
+                await self.end(places, commit=commit)
 
     async def left_open(self, places: Collection[TopicPartition]) -> set[TopicPartition]:
         """Of these, the partitions in which this producer has a transaction open. Between transactions: lost ends."""
-        mine = self._producer._txn_manager.producer_id
-        found = await open_partitions(self._producer.client, places)
-        return {tp for tp, ids in found.items() if mine in ids}
+        return self.mine(await open_partitions(self._producer.client, places))
+
+    def mine(self, writers: Mapping[TopicPartition, Collection[int]]) -> set[TopicPartition]:
+        """Of the partitions where these producers (ids) have a transaction open, those where this one has."""
+        own = self._producer._txn_manager.producer_id
+        return {tp for tp, ids in writers.items() if own in ids}
 
     async def end(self, places: Collection[TopicPartition], *, commit: bool) -> None:
         """A transaction without records: with it ends what an earlier one of this producer left open in these

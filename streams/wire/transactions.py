@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from aiokafka import TopicPartition, errors
-from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
+from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
 
@@ -17,34 +17,31 @@ UNKNOWN_ID = 105
 TEXT = CompactString("utf-8")
 
 
+def _array(*fields: tuple[str, Any]) -> Any:
+    """Of structs with these fields, as versions with tags write them."""
+    return CompactArray(*fields, ("tags", TaggedFields))
+
+
+def _schema(*fields: tuple[str, Any]) -> Any:
+    return Schema(*fields, ("tags", TaggedFields))
+
+
 class _DescribeProducersResponse(Response):  # type: ignore[misc]
     API_KEY, API_VERSION = 61, 0
-    SCHEMA = Schema(
-        ("throttle_time_ms", Int32),
-        ("topics", CompactArray(
-            ("name", TEXT),
-            ("partitions", CompactArray(
-                ("partition_index", Int32), ("error_code", Int16), ("error_message", TEXT),
-                ("active_producers", CompactArray(
-                    ("producer_id", Int64), ("producer_epoch", Int32), ("last_sequence", Int32),
-                    ("last_timestamp", Int64), ("coordinator_epoch", Int32), ("current_txn_start_offset", Int64),
-                    ("tags", TaggedFields),
-                )),
-                ("tags", TaggedFields),
-            )),
-            ("tags", TaggedFields),
-        )),
-        ("tags", TaggedFields),
+    _PRODUCERS = _array(
+        ("producer_id", Int64), ("producer_epoch", Int32), ("last_sequence", Int32), ("last_timestamp", Int64),
+        ("coordinator_epoch", Int32), ("current_txn_start_offset", Int64),
     )  # fmt: skip
+    _PARTITIONS = _array(
+        ("partition_index", Int32), ("error_code", Int16), ("error_message", TEXT), ("active_producers", _PRODUCERS)
+    )
+    SCHEMA = _schema(("throttle_time_ms", Int32), ("topics", _array(("name", TEXT), ("partitions", _PARTITIONS))))
 
 
 class _DescribeProducersRequest(RequestStruct):  # type: ignore[misc]
     FLEXIBLE_VERSION = True
     API_KEY, API_VERSION, RESPONSE_TYPE = 61, 0, _DescribeProducersResponse
-    SCHEMA = Schema(
-        ("topics", CompactArray(("name", TEXT), ("partitions", CompactArray(Int32)), ("tags", TaggedFields))),
-        ("tags", TaggedFields),
-    )
+    SCHEMA = _schema(("topics", _array(("name", TEXT), ("partitions", CompactArray(Int32)))))
 
 
 class DescribeProducers(Request[_DescribeProducersRequest]):  # type: ignore[misc]
@@ -61,23 +58,18 @@ class DescribeProducers(Request[_DescribeProducersRequest]):  # type: ignore[mis
 
 class _DescribeTransactionsResponse(Response):  # type: ignore[misc]
     API_KEY, API_VERSION = 65, 0
-    SCHEMA = Schema(
-        ("throttle_time_ms", Int32),
-        ("transaction_states", CompactArray(
-            ("error_code", Int16), ("transactional_id", TEXT), ("transaction_state", TEXT),
-            ("transaction_timeout_ms", Int32), ("transaction_start_time_ms", Int64), ("producer_id", Int64),
-            ("producer_epoch", Int16),
-            ("topics", CompactArray(("topic", TEXT), ("partitions", CompactArray(Int32)), ("tags", TaggedFields))),
-            ("tags", TaggedFields),
-        )),
-        ("tags", TaggedFields),
+    _STATES = _array(
+        ("error_code", Int16), ("transactional_id", TEXT), ("transaction_state", TEXT),
+        ("transaction_timeout_ms", Int32), ("transaction_start_time_ms", Int64), ("producer_id", Int64),
+        ("producer_epoch", Int16), ("topics", _array(("topic", TEXT), ("partitions", CompactArray(Int32)))),
     )  # fmt: skip
+    SCHEMA = _schema(("throttle_time_ms", Int32), ("transaction_states", _STATES))
 
 
 class _DescribeTransactionsRequest(RequestStruct):  # type: ignore[misc]
     FLEXIBLE_VERSION = True
     API_KEY, API_VERSION, RESPONSE_TYPE = 65, 0, _DescribeTransactionsResponse
-    SCHEMA = Schema(("transactional_ids", CompactArray(TEXT)), ("tags", TaggedFields))
+    SCHEMA = _schema(("transactional_ids", CompactArray(TEXT)))
 
 
 class DescribeTransactions(Request[_DescribeTransactionsRequest]):  # type: ignore[misc]
@@ -139,9 +131,7 @@ async def state_of(client: AIOKafkaClient, transactional_id: str) -> str:
     while True:
         try:
             node = await client.coordinator_lookup(CoordinationType.TRANSACTION, transactional_id)
-            answer: Any = await client.send(
-                node, DescribeTransactions([transactional_id]), group=ConnectionGroup.DEFAULT
-            )
+            answer: Any = await client.send(node, DescribeTransactions([transactional_id]))
             code, _, state, *_ = answer.transaction_states[0]
             if code == UNKNOWN_ID:
                 return ""
