@@ -1,5 +1,6 @@
 """The doctor: each check says ok, warning or error as it should, on a real Kafka where one is needed."""
 
+import asyncio
 import json
 import os
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from click.testing import CliRunner, Result
 
 from streams.core import compiled as kernels_package
@@ -34,6 +35,16 @@ def settings_of(bootstrap: str, prefix: str, **more: Any) -> Settings:
     return Settings(broker_url=bootstrap, topic_prefix=prefix, partitions=2, **more)
 
 
+async def flows(bootstrap: str, topic: str) -> None:
+    """Return when the topic has a record."""
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        await asyncio.wait_for(consumer.getone(), 40)
+    finally:
+        await consumer.stop()
+
+
 def test_a_running_pipeline_is_well(bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
     pipeline = Pipeline(bootstrap, topic_prefix, tmp_path, STREAMS_PARTITIONS="2")
     pipeline.run("topics", "apply")
@@ -41,6 +52,7 @@ def test_a_running_pipeline_is_well(bootstrap: str, topic_prefix: str, tmp_path:
         pipeline.background("simulate", "--events", "100000", "--rate", "300")
         pipeline.start()
         pipeline.await_log("ready")
+        asyncio.run(flows(bootstrap, topic_prefix + "views"))  # the simulator makes its events before it sends any
         found = checks(doctor(bootstrap, topic_prefix, "--json", STREAMS_TIME_MODE="history"))
     finally:
         pipeline.stop()
