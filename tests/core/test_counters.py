@@ -60,6 +60,8 @@ def test_what_is_no_counter_row_is_refused(spoil: Callable[[bytes], bytes], erro
     value = CounterRow((1, 2, 3), 5, 6, {5: (1, 0, 0)}, {6: (1, 0, 0)}).encode()
     with pytest.raises(error):
         decode([value, spoil(value)])
+    with pytest.raises(error):
+        Counters("trends", MemoryRows()).load(names(3), [value, None, spoil(value)])
 
 
 CELLS = st.lists(

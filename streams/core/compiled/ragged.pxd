@@ -45,6 +45,10 @@ cdef inline int look(View *view, object cells) except -1:
     return 0
 
 
+cdef int told(View *view, object cells) except -1
+cdef int64_t new_block(View *view, Py_ssize_t size, object cells) except -1
+
+
 cdef inline bint some(const int64_t *cell) noexcept nogil:
     return (cell[1] | cell[2] | cell[3]) != 0
 

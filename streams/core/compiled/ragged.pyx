@@ -26,6 +26,7 @@ cdef int told(View *view, object cells) except -1:
 
 
 cdef int64_t new_block(View *view, Py_ssize_t size, object cells) except -1:
+    """A free block of the pool of that number."""
     cdef Pool *pool = &view.pools[size]
     cdef int64_t block, at
     if pool.left == 0:

@@ -1,16 +1,17 @@
-"""Whole counter rows written as bytes."""
+"""Whole counter rows written as bytes, and read again."""
 
 import sys
 
 cimport numpy as cnp
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memcpy, memset
 
 from streams.core.compiled.ragged cimport (
-    AHEAD, CELL, RECORD, TOP_HOUR, TOP_MINUTE, Pool, View, look, prefetch, some,
+    AHEAD, CELL, RECORD, TOP_HOUR, TOP_MINUTE, Pool, View, look, new_block, prefetch, some, told,
 )
+from streams.core.counters.ragged import decode
 
 cnp.import_array()
 if sys.byteorder != "little":
@@ -149,3 +150,107 @@ def encode(counters, cnp.ndarray slots):
             out = column(out, cells + m, h, k, v)
         rows[i] = row
     return keys, rows
+
+
+cdef struct Row:
+    # A stored row: where its parts begin, and powers of two of the widths of its numbers.
+    const char *totals
+    const char *minute_ages
+    const char *hour_ages
+    const char *minute_counts
+    const char *hour_counts
+    int wide, narrow
+    Py_ssize_t minutes, hours
+    int64_t top_minute, top_hour
+
+
+cdef bint read(Row *row, bytes value) noexcept:
+    """Find the parts; False: this is no counter row of this version."""
+    cdef const char *held = PyBytes_AS_STRING(value)
+    cdef uint16_t hours
+    cdef uint32_t top
+    if PyBytes_GET_SIZE(value) < HEADER or held[0] != VERSION or held[1] & 0xCC:
+        return False
+    row.wide, row.narrow, row.minutes = held[1] >> 4, held[1] & 15, <uint8_t>held[2]
+    memcpy(&hours, held + 4, 2)
+    row.hours = hours
+    memcpy(&top, held + 8, 4)
+    row.top_minute = top
+    memcpy(&top, held + 12, 4)
+    row.top_hour = top
+    row.totals = held + HEADER
+    row.minute_ages = row.totals + (3 << row.wide)
+    row.hour_ages = row.minute_ages + row.minutes
+    row.minute_counts = row.hour_ages + 2 * row.hours
+    row.hour_counts = row.minute_counts + (3 * row.minutes << row.narrow)
+    return row.hour_counts + (3 * row.hours << row.narrow) == held + PyBytes_GET_SIZE(value)
+
+
+cdef inline int64_t number(const char *numbers, Py_ssize_t at, int width) noexcept nogil:
+    cdef uint64_t value = 0
+    memcpy(&value, numbers + (at << width), 1 << width)
+    return <int64_t>value
+
+
+cdef int fill(View *view, int64_t *place, int64_t top, Py_ssize_t n, const char *ages, int age_width,
+              const char *counts, int width, object cells) except -1:
+    """Give an empty slot the cells of one level, the oldest first, so that the next pane comes last."""
+    cdef int64_t floor = max(top - view.horizon, -1), pane, first, at, live = 0
+    cdef Py_ssize_t i, k, size = 0
+    cdef Pool *pool
+    place[0] = top
+    for i in range(n):
+        live += top - number(ages, i, age_width) > floor
+    if live == 0:
+        return 0
+    while size < view.last and view.pools[size].capacity < live:
+        size += 1
+    first = new_block(view, size, cells)
+    pool = &view.pools[size]
+    live = min(live, pool.capacity)
+    place[1] = first << 16 | live << 4 | (size + 1)
+    first *= pool.capacity
+    at = first
+    for i in range(n - 1, -1, -1):
+        pane = top - number(ages, i, age_width)
+        if pane <= floor:
+            continue
+        if size == view.last:
+            at = first + (pane & (pool.capacity - 1))
+        pool.cells[CELL * at] = pane
+        for k in range(3):
+            pool.cells[CELL * at + 1 + k] = number(counts, k * n + i, width)
+        at += 1
+    return 0
+
+
+def load(counters, cnp.ndarray slots, list values):
+    """Fill empty slots with stored rows (None: it stays empty). RowVersionError or ValueError before any is filled."""
+    cdef View minutes, hours
+    cdef Row row
+    cdef int64_t *records = <int64_t *>cnp.PyArray_DATA(counters.records)
+    cdef int64_t *whose = <int64_t *>cnp.PyArray_DATA(slots)
+    cdef int64_t *record
+    cdef Py_ssize_t i, k
+    cdef object minute_cells = counters.minutes, hour_cells = counters.hours
+    for i in range(cnp.PyArray_SIZE(slots)):
+        if values[i] is not None and not read(&row, values[i]):
+            decode([values[i]])  # says what is wrong with it
+            raise ValueError("counter row that cannot be read")
+    look(&minutes, minute_cells)
+    look(&hours, hour_cells)
+    try:
+        for i in range(cnp.PyArray_SIZE(slots)):
+            if values[i] is None:
+                continue
+            read(&row, values[i])
+            record = &records[RECORD * whose[i]]
+            for k in range(3):
+                record[k] = number(row.totals, k, row.wide)
+            fill(&minutes, record + TOP_MINUTE, row.top_minute, row.minutes, row.minute_ages, 0,
+                 row.minute_counts, row.narrow, minute_cells)
+            fill(&hours, record + TOP_HOUR, row.top_hour, row.hours, row.hour_ages, 1,
+                 row.hour_counts, row.narrow, hour_cells)
+    finally:
+        told(&minutes, minute_cells)
+        told(&hours, hour_cells)

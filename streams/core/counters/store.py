@@ -94,6 +94,10 @@ class Counters:
     def load(self, names: list[bytes], values: Sequence[bytes | None], hashes: Any = None) -> Ints:
         """Give names that have no slot one, with the row in `values` or an empty one; -> the slots."""
         slots = self._take(names, hashes)
+        kernel = compiled("ragged_rows")
+        if kernel is not None:
+            kernel.load(self, slots, list(values))
+            return slots
         stored = [i for i, value in enumerate(values) if value is not None]
         if stored:
             rows = decode([value for value in values if value is not None])
