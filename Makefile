@@ -12,8 +12,9 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 STATE := $(or $(STREAMS_STATE_DIR),.streams)
 ARGS ?=
-# Tests wait for Kafka more than they compute: files of tests run in several processes, each with a Kafka of its own.
-SIDE_BY_SIDE ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Tests wait for Kafka now and then: files of tests run in one process more than there are cores, each with a Kafka of its own.
+TEST_PROCESSES := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores + 1 : 4)))
+SIDE_BY_SIDE ?= -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help
 help: ## List the targets

@@ -7,14 +7,14 @@ from pathlib import Path
 from tests.system.pipeline import Pipeline
 
 KILLS = 10
-EVENTS = 60_000
+EVENTS = 40_000
 
 
 def test_ten_kills_change_no_number(bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
     pipeline = Pipeline(bootstrap, topic_prefix, tmp_path, STREAMS_ROW_BUDGET="500", STREAMS_FLUSH_MS="100")
     pipeline.run("topics", "apply")
     rng = random.Random(11)
-    arguments = ("--events", str(EVENTS), "--rate", "1200", "--repeats", "0.05", "--garbage", "0.01")
+    arguments = ("--events", str(EVENTS), "--rate", "800", "--repeats", "0.05", "--garbage", "0.01")
     producer = pipeline.background("simulate", *arguments)
     try:
         for number in range(KILLS):
