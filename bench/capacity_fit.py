@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.capacity_model import ROLES, Constants, cpu_s, distinct, memory_mb, written_partitions
+from bench.capacity_model import ROLES, Constants, bytes_written, cpu_s, distinct, memory_mb, written_partitions
 from bench.report import WholeJob
 from streams.tools.simulate.job import USER_EXPONENT
 
@@ -35,8 +35,8 @@ def _cpu(job: WholeJob, role: str) -> float:
 def fit(jobs: Sequence[WholeJob], before: Constants) -> Constants:
     """Least squares over the runs, none below 0. ValueError unless they differ enough.
 
-    Costs of CPU need runs with different numbers of partitions and videos, memory needs different users and videos.
-    Everything else is taken from `before`, bytes by topic from the first run.
+    CPU needs runs with different numbers of partitions and videos, memory needs different users and videos. Bytes are
+    those of the first run, which should be a usual one. Everything else is taken from `before`.
     """
     per_event, per_fact, per_partition = {}, {}, {}
     for role in ROLES:
@@ -45,11 +45,24 @@ def fit(jobs: Sequence[WholeJob], before: Constants) -> Constants:
         per_event[role], per_fact[role], per_partition[role] = solved
     rows = [[float(job.workers), met(job)[0] / 1e6, job.workers * met(job)[1] / 1e6] for job in jobs]
     base, per_user, per_video = _solve(rows, [job.rss_mb for job in jobs], "users and videos")
+    events_bytes, facts_bytes = _bytes(jobs)
     return msgspec.structs.replace(
         before, ns_per_event=per_event, us_per_fact=per_fact, us_per_written_partition=per_partition,
-        bytes_per_event=jobs[0].bytes_per_event, worker_mb=base, worker_bytes_per_user=per_user,
+        bytes_per_event=events_bytes, bytes_per_fact=facts_bytes, worker_mb=base, worker_bytes_per_user=per_user,
         worker_bytes_per_video=per_video,
     )  # fmt: skip
+
+
+def _bytes(jobs: Sequence[WholeJob]) -> tuple[dict[str, float], dict[str, float]]:
+    """By topic: bytes of an event, as in the first run; of a fact, as the run with the most facts wrote more."""
+    usual, more = jobs[0], max(jobs, key=lambda job: job.facts)
+    per_event, per_fact = {}, {}
+    for topic, of_event in usual.bytes_per_event.items():
+        extra = more.bytes_per_event.get(topic, 0.0) * more.events - of_event * more.events
+        fact = max(extra / (more.facts - usual.facts * more.events / usual.events), 0.0)
+        per_fact[topic] = round(fact, 1)
+        per_event[topic] = round(of_event - fact * usual.facts / usual.events, 1)
+    return per_event, per_fact
 
 
 def _written(job: WholeJob) -> float:
@@ -74,7 +87,10 @@ def compare(constants: Constants, job: WholeJob) -> list[Compared]:
         "worker_cpu_s": (lambda: cpu_s(constants, "worker", *load), job.cpu_s),
         "broker_cpu_s": (lambda: cpu_s(constants, "broker", *load), job.broker_cpu_s),
         "rss_mb": (lambda: memory_mb(constants, users, videos, job.workers), job.rss_mb),
-        "bytes_per_event": (lambda: sum(constants.bytes_per_event.values()), sum(job.bytes_per_event.values())),
+        "bytes_per_event": (
+            lambda: bytes_written(constants, job.events, job.facts) / job.events,
+            sum(job.bytes_per_event.values()),
+        ),
     }
     found = []
     for figure, (formula, measured) in figures.items():

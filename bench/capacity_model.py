@@ -16,13 +16,14 @@ class Constants(msgspec.Struct, kw_only=True, frozen=True):
 
     `ns_per_event`: CPU of all three hops, by role. `us_per_fact`: CPU, by role, of the facts of one video.
     `us_per_written_partition`: CPU, by role, of one partition that one transaction writes to.
-    `bytes_per_event`: written by the worker, by topic. `row_bytes`: of one row as written.
+    `bytes_per_event`, `bytes_per_fact`: written by the worker, by topic. `row_bytes`: of one row as written.
     """
 
     ns_per_event: dict[str, float]
     us_per_fact: dict[str, float]
     us_per_written_partition: dict[str, float]
     bytes_per_event: dict[str, float]
+    bytes_per_fact: dict[str, float]
     source_bytes_per_event: float
     marker_bytes: float
     row_bytes: dict[str, float]
@@ -97,6 +98,11 @@ def cpu_s(
     return events * constants.ns_per_event[role] / 1e9 + us / 1e6
 
 
+def bytes_written(constants: Constants, events: float, facts: float = 0.0) -> float:
+    """By the worker, to all topics, for so many events and facts of videos."""
+    return events * sum(constants.bytes_per_event.values()) + facts * sum(constants.bytes_per_fact.values())
+
+
 def memory_mb(constants: Constants, users: float, videos: float, workers: int = 1) -> float:
     """Of all workers together: rows are shared among them; each knows the facts of all videos."""
     rows = users * constants.worker_bytes_per_user + workers * videos * constants.worker_bytes_per_video
@@ -128,7 +134,7 @@ def need(constants: Constants, load: Load) -> Need:
     workers = max(ceil(cores["worker"] / load.busy), 1)
     rows = table_rows(constants, load)
     table_bytes = sum(count * constants.row_bytes[table] for table, count in rows.items())
-    derived = load.events_per_s * sum(constants.bytes_per_event.values()) + written * constants.marker_bytes
+    derived = bytes_written(constants, load.events_per_s) + written * constants.marker_bytes
     tables = load.events_per_s * sum(constants.bytes_per_event.get(table, 0) for table in rows)
     source = load.events_per_s * constants.source_bytes_per_event
     kept = load.events_per_s * sum(b for t, b in constants.bytes_per_event.items() if t not in rows)

@@ -20,7 +20,7 @@ def job(*, partitions: int, users: int, videos: int, transactions: int, known: C
     known, part = known or constants(), Part(1, 1, 1, 1.0, 1.0)
     bare = WholeJob(
         events=400_000, events_per_s=1, events_per_cpu_s=1, cpu_s=1.0, wall_s=1.0, partitions=partitions, facts=videos,
-        users=users, videos=videos, rss_mb=1.0, bytes_per_event=known.bytes_per_event, transactions=transactions,
+        users=users, videos=videos, rss_mb=1.0, bytes_per_event={}, transactions=transactions,
         dead_letters=0, commit_mean_s=0.1, startup_cpu_s=1.0, broker_cpu_s=1.0, after_first_commit=part,
     )  # fmt: skip
     return msgspec.structs.replace(
@@ -28,6 +28,10 @@ def job(*, partitions: int, users: int, videos: int, transactions: int, known: C
         cpu_s=cpu_s(known, "worker", bare.events, partitions, transactions, videos),
         broker_cpu_s=cpu_s(known, "broker", bare.events, partitions, transactions, videos),
         rss_mb=memory_mb(known, *met(bare)),
+        bytes_per_event={
+            topic: known.bytes_per_event[topic] + known.bytes_per_fact.get(topic, 0.0) * videos / bare.events
+            for topic in known.bytes_per_event
+        },
     )
 
 
@@ -45,11 +49,16 @@ RUNS = runs(constants())
 
 
 def test_constants_come_back_from_runs() -> None:
-    known = msgspec.structs.replace(constants(), us_per_fact={"worker": 12.0, "broker": 2.0})
+    known = msgspec.structs.replace(
+        constants(), us_per_fact={"worker": 12.0, "broker": 2.0}, bytes_per_event={"trends": 90.0, "pairs": 7.0},
+        bytes_per_fact={"trends": 20.0, "pairs": 0.0},
+    )  # fmt: skip
     made = runs(known)
     found = fit(made, constants())
     assert found.ns_per_event == pytest.approx(known.ns_per_event, rel=0.01)
     assert found.us_per_fact == pytest.approx(known.us_per_fact, rel=0.01)
+    assert found.bytes_per_event == pytest.approx(known.bytes_per_event, rel=0.01)
+    assert found.bytes_per_fact == pytest.approx(known.bytes_per_fact, rel=0.01, abs=0.01)
     assert found.us_per_written_partition == pytest.approx(known.us_per_written_partition, rel=0.01)
     assert found.worker_mb == pytest.approx(known.worker_mb, rel=0.01)
     assert found.worker_bytes_per_user == pytest.approx(known.worker_bytes_per_user, rel=0.01)
