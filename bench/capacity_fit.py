@@ -56,10 +56,13 @@ def fit(jobs: Sequence[WholeJob], before: Constants) -> Constants:
 def _bytes(jobs: Sequence[WholeJob]) -> tuple[dict[str, float], dict[str, float]]:
     """By topic: bytes of an event, as in the first run; of a fact, as the run with the most facts wrote more."""
     usual, more = jobs[0], max(jobs, key=lambda job: job.facts)
+    facts = more.facts - usual.facts * more.events / usual.events
+    if facts <= 0:
+        raise ValueError("the first run should not be the one with the most facts of videos")
     per_event, per_fact = {}, {}
     for topic, of_event in usual.bytes_per_event.items():
         extra = more.bytes_per_event.get(topic, 0.0) * more.events - of_event * more.events
-        fact = max(extra / (more.facts - usual.facts * more.events / usual.events), 0.0)
+        fact = max(extra / facts, 0.0)
         per_fact[topic] = round(fact, 1)
         per_event[topic] = round(of_event - fact * usual.facts / usual.events, 1)
     return per_event, per_fact

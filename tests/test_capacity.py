@@ -71,6 +71,11 @@ def test_runs_that_do_not_differ_are_refused() -> None:
         fit([RUNS[0], RUNS[0], RUNS[0]], constants())
 
 
+def test_the_run_with_the_most_facts_cannot_come_first() -> None:
+    with pytest.raises(ValueError, match="most facts"):
+        fit(RUNS[::-1], constants())
+
+
 def test_each_commit_writes_to_as_many_destinations_as_it_reaches() -> None:
     assert written_partitions(8, 1e6) == pytest.approx(8 + 16)
     assert written_partitions(256, 1) == pytest.approx(8 + 2)
