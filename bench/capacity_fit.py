@@ -61,8 +61,7 @@ def _bytes(jobs: Sequence[WholeJob]) -> tuple[dict[str, float], dict[str, float]
         raise ValueError("the first run should not be the one with the most facts of videos")
     per_event, per_fact = {}, {}
     for topic, of_event in usual.bytes_per_event.items():
-        extra = more.bytes_per_event.get(topic, 0.0) * more.events - of_event * more.events
-        fact = max(extra / facts, 0.0)
+        fact = max((more.bytes_per_event.get(topic, 0.0) - of_event) * more.events / facts, 0.0)
         per_fact[topic] = round(fact, 1)
         per_event[topic] = round(of_event - fact * usual.facts / usual.events, 1)
     return per_event, per_fact
