@@ -41,9 +41,12 @@ class MemorySource:
     async def read(self, topic: str, partition: int, start: int = 0) -> list[Entry]:
         return [entry for entry in self.logs.get((topic, partition), []) if entry.offset >= start]
 
-    async def visit(self, topic: str, partition: int, start: int, take: Callable[[Entry], None]) -> None:
+    async def visit(
+        self, topic: str, partition: int, start: int, take: Callable[[Entry], None], until: int | None = None
+    ) -> None:
         for entry in await self.read(topic, partition, start):
-            take(entry)
+            if until is None or entry.offset < until:
+                take(entry)
 
     def copy(self) -> "MemorySource":
         return replace(self, logs={place: list(log) for place, log in self.logs.items()}, starts=dict(self.starts))

@@ -41,9 +41,14 @@ class Pipeline:
     def background(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a `streams` command that goes on meanwhile."""
         command = [sys.executable, "-m", "streams", *arguments]
-        running = subprocess.Popen(command, env=self.environ, cwd=ROOT, stdout=subprocess.DEVNULL)
+        with (self.folder / "background.log").open("ab") as log:
+            running = subprocess.Popen(command, env=self.environ, cwd=ROOT, stdout=log, stderr=log)
         self.workers.append(running)
         return running
+
+    def said(self) -> str:
+        """The last lines of what runs in the background."""
+        return (self.folder / "background.log").read_text("utf-8")[-3000:]
 
     def start(self, *arguments: str, module: str = "streams") -> subprocess.Popen[bytes]:
         """Start a worker; `module`: another one that takes the same arguments."""

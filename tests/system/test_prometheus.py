@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from threading import Event, Thread
 from urllib.error import HTTPError, URLError
@@ -64,12 +65,13 @@ class Stack:
             except URLError:  # not up yet
                 continue
 
-    async def load(self) -> None:
-        """Facts, then events at a steady rate, their time being now."""
+    async def load(self, stop: Event) -> None:
+        """Facts, then events at a steady rate, their time being now, until told to stop."""
         end_ms = int((time.time() + EVENTS / RATE) * 1000)
         async with Writer(self.bootstrap, partitions=PARTITIONS) as writer:
             await deliver(writer, job_facts(end_ms, SHAPE))
-            await deliver(writer, job_events(EVENTS, end_ms, SHAPE), Pace(rate=RATE))
+            events = job_events(EVENTS, end_ms, SHAPE)
+            await deliver(writer, takewhile(lambda _: not stop.is_set(), events), Pace(rate=RATE))
 
 
 def _broker(stack: Stack) -> "subprocess.Popen[bytes]":
@@ -118,29 +120,35 @@ def test_a_running_pipeline_as_ops_see_it(stack: Stack, tmp_path: Path) -> None:
     }  # fmt: skip
     stop = Event()
     reads = Thread(target=stack.read, args=(stop,), daemon=True)
-    load = Thread(target=lambda: asyncio.run(stack.load()), daemon=True)
+    load = Thread(target=lambda: asyncio.run(stack.load(stop)), daemon=True)
     with Prometheus(tmp_path / "prometheus", targets, stack.ports["prometheus"]) as prometheus:
         load.start()
         reads.start()
-        await_true(
-            lambda: len(prometheus.query("up == 1")) == sum(map(len, targets.values())),
-            60,
-            lambda: prometheus.query("up"),
-        )
-        await_true(lambda: bool(prometheus.query("streams_audit_runs_total > 0")), 60, lambda: "no audit has ended")
-        _everything_has_data(prometheus)
-        _healthy(prometheus)
-        load.join(120)
-        await_true(lambda: not prometheus.query("sum(streams_consumer_lag_records) > 0"), 60, lambda: "lag stays")
-        workers = stack.pipeline.workers[:2]
-        for worker in workers:
-            worker.terminate()
-        assert [worker.wait(30) for worker in workers] == [0, 0]
-        await_true(lambda: prometheus.firing() == EXPECTED, 30, prometheus.firing)
-        time.sleep(5)
-        assert prometheus.firing() == EXPECTED
-        stop.set()
-        reads.join(10)
+        try:
+            await_true(
+                lambda: len(prometheus.query("up == 1")) == sum(map(len, targets.values())),
+                60,
+                lambda: prometheus.query("up"),
+            )
+            await_true(lambda: bool(prometheus.query("streams_audit_runs_total > 0")), 120, stack.pipeline.said)
+            _everything_has_data(prometheus)
+            _healthy(prometheus)
+            load.join(120)
+            await_true(lambda: not prometheus.query("sum(streams_consumer_lag_records) > 0"), 60, lambda: "lag stays")
+            _workers_gone(prometheus, stack.pipeline.workers[:2])
+        finally:
+            stop.set()
+            load.join(30)
+            reads.join(30)
+
+
+def _workers_gone(prometheus: Prometheus, workers: "list[subprocess.Popen[bytes]]") -> None:
+    for worker in workers:
+        worker.terminate()
+    assert [worker.wait(30) for worker in workers] == [0, 0]
+    await_true(lambda: prometheus.firing() == EXPECTED, 30, prometheus.firing)
+    time.sleep(5)
+    assert prometheus.firing() == EXPECTED
 
 
 def _everything_has_data(prometheus: Prometheus) -> None:

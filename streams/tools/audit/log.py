@@ -77,16 +77,21 @@ class KafkaSource:
             raise RuntimeError("use `async with`")
         return self._consumer
 
-    async def _end(self, place: TopicPartition) -> int:
-        """The high watermark: transactions that are being committed there lie before it and are waited for."""
+    @property
+    def _asked(self) -> AIOKafkaConsumer:
+        """Where logs begin and end is asked here: the reader forgets all topics but the one it reads."""
         if self._high is None:
             raise RuntimeError("use `async with`")
-        return int((await self._high.end_offsets([place]))[place])
+        return self._high
+
+    async def _end(self, place: TopicPartition) -> int:
+        """The high watermark: transactions that are being committed there lie before it and are waited for."""
+        return int((await self._asked.end_offsets([place]))[place])
 
     async def start(self, topic: str, partition: int) -> int:
         """The first offset the log still holds."""
         place = TopicPartition(self._prefix + topic, partition)
-        return int((await self._reader.beginning_offsets([place]))[place])
+        return int((await self._asked.beginning_offsets([place]))[place])
 
     async def read(self, topic: str, partition: int, start: int = 0) -> list[Entry]:
         """All records from `start` to the end seen now. NotProvableError if 60 s pass without progress."""
@@ -94,12 +99,15 @@ class KafkaSource:
         await self.visit(topic, partition, start, entries.append)
         return entries
 
-    async def visit(self, topic: str, partition: int, start: int, take: Callable[[Entry], None]) -> None:
-        """Hand out what `read` returns one by one."""
+    async def visit(
+        self, topic: str, partition: int, start: int, take: Callable[[Entry], None], until: int | None = None
+    ) -> None:
+        """Hand out what `read` returns one by one; before `until` no transaction may be open, so none is waited for."""
         place = TopicPartition(self._prefix + topic, partition)
         reader = self._reader
         begin = max(start, await self.start(topic, partition))
         end = await self._end(place)
+        end = end if until is None else min(end, until)
         if begin >= end:
             return
         reader.assign([place])

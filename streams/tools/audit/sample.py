@@ -175,7 +175,7 @@ class Sampled:
                     except (msgspec.DecodeError, UnicodeError):
                         return  # the recount says what is wrong with it
 
-            await self.source.visit(topic, number, before[topic], take)
+            await self.source.visit(topic, number, before[topic], take, end)
             log[topic] = found
         return log
 
@@ -227,7 +227,7 @@ class Sampled:
             if any(self.sample.has(split_key(name)[0].encode()) for name in tally.names):
                 self._add(part, topic, tally)
 
-        await self.source.visit(topic, number, start, take)
+        await self.source.visit(topic, number, start, take, end)
         if part.cut:
             compare_ledger.compare_folded(verdict, part.cut, topic, last, number)
 

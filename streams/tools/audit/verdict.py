@@ -22,8 +22,10 @@ class Source(Protocol):
         """All committed records from an offset on, in order."""
         ...
 
-    async def visit(self, topic: str, partition: int, start: int, take: Callable[[Entry], None]) -> None:
-        """Hand them out one by one instead: for logs of which little is kept."""
+    async def visit(
+        self, topic: str, partition: int, start: int, take: Callable[[Entry], None], until: int | None = None
+    ) -> None:
+        """Hand them out one by one instead: for logs of which little is kept. At `until`, if given, it may end."""
         ...
 
 
