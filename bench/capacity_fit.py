@@ -69,6 +69,11 @@ def usable(job: WholeJob) -> WholeJob:
     """The run, if it says all that the formulas need. ValueError otherwise."""
     machine(job)
     flow_of(job)
+    if job.row_budget is not None:
+        raise ValueError(
+            f"whole_job.row_budget is {job.row_budget}: the formulas are of rows that stay in memory; "
+            "take a run without --row-budget"
+        )
     return job
 
 
@@ -133,9 +138,7 @@ def _solve(
     matrix = np.array([[of[name] for name in names] for of in counts]) * weights[:, None]
     scale = np.maximum(matrix.max(axis=0), 1e-300)
     if np.linalg.matrix_rank(matrix / scale) < len(names):
-        raise ValueError(
-            f"not enough runs that differ, for {what} by {', '.join(names)}: fit all of `bench growth`"
-        )
+        raise ValueError(f"not enough runs that differ, for {what} by {', '.join(names)}: fit all of `bench growth`")
     costs = _not_negative(matrix / scale, np.array(measured) * weights) / scale
     return dict(zip(names, costs.tolist(), strict=True))
 

@@ -22,8 +22,8 @@ class WholeJob(msgspec.Struct, kw_only=True):
 
     `cpu_s` is of the worker's whole process tree, its start (`startup_cpu_s`) left out; `broker_cpu_s` is the
     broker's in the same time. `bytes_per_event`: written by the worker, by topic. `commit_mean_s`: from begin to
-    committed. `even_commits`: of a partition, by table, as if all were equal (`bench.even_commits`); `machine`: how
-    fast it was. Results of earlier versions lack these two.
+    committed. `row_budget`: None is the usual one. `even_commits`: of a partition, by table, as if all were equal
+    (`bench.even_commits`). `machine`: how fast it was. Results of earlier versions lack these two.
     """
 
     events: int
@@ -37,6 +37,7 @@ class WholeJob(msgspec.Struct, kw_only=True):
     users: int = 100_000
     videos: int = 50_000
     hot_share: float = 0.0
+    row_budget: int | None = None
     rss_mb: float
     bytes_per_event: dict[str, float]
     transactions: int

@@ -145,6 +145,7 @@ def _whole_job(plan: Plan, facts: int, drive: Drive) -> WholeJob:
         events=part.events, events_per_s=part.events_per_s, events_per_cpu_s=part.events_per_cpu_s,
         cpu_s=part.cpu_s, wall_s=part.wall_s, partitions=plan.partitions, workers=plan.workers, facts=facts,
         users=plan.shape.users, videos=plan.shape.videos, hot_share=plan.shape.hot_share,
+        row_budget=plan.row_budget,
         rss_mb=round(drive.worker.peak_mb), transactions=drained.transactions, dead_letters=drained.dead_letters,
         commit_mean_s=round(drive.commit_mean_s, 3),
         bytes_per_event={topic: round(size / plan.events, 1) for topic, size in sorted(written.items())},
