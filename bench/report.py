@@ -4,6 +4,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from bench.speed import Machine
+
 
 class Part(msgspec.Struct):
     """The same figures for the part of the run after the first commit with events: rows and caches are warm."""
@@ -20,7 +22,8 @@ class WholeJob(msgspec.Struct, kw_only=True):
 
     `cpu_s` is of the worker's whole process tree, its start (`startup_cpu_s`) left out; `broker_cpu_s` is the
     broker's in the same time. `bytes_per_event`: written by the worker, by topic. `commit_mean_s`: from begin to
-    committed.
+    committed. `row_budget`: None is the usual one. `even_commits`: of a partition, by table, as if all were equal
+    (`bench.even_commits`). `machine`: how fast it was. Results of earlier versions lack these two.
     """
 
     events: int
@@ -33,6 +36,8 @@ class WholeJob(msgspec.Struct, kw_only=True):
     facts: int
     users: int = 100_000
     videos: int = 50_000
+    hot_share: float = 0.0
+    row_budget: int | None = None
     rss_mb: float
     bytes_per_event: dict[str, float]
     transactions: int
@@ -41,6 +46,8 @@ class WholeJob(msgspec.Struct, kw_only=True):
     startup_cpu_s: float
     broker_cpu_s: float
     after_first_commit: Part
+    even_commits: dict[str, float] = {}
+    machine: Machine | None = None
 
 
 class ConsumeLimit(msgspec.Struct):
@@ -72,6 +79,7 @@ def show(result: Result, console: Console) -> None:
         warm = result.ns_per_event_warm.get(step)
         table.add_row(step, f"{ns:,.0f}", "" if warm is None else f"{warm:,.0f}")
     console.print(table)
+    speed = "" if job.machine is None else f"\nreference work: {job.machine.reference_ns / 1e6:,.2f} ms of CPU"
     console.print(
         f"{job.events:,} events, {job.partitions} partitions, {job.workers} worker(s): "
         f"{job.events_per_cpu_s:,.0f} per CPU-second, {job.events_per_s:,.0f} per second, "
@@ -80,6 +88,6 @@ def show(result: Result, console: Console) -> None:
         f"after the first commit: {job.after_first_commit.events_per_cpu_s:,.0f} per CPU-second\n"
         f"reading alone: aiokafka {limit.aiokafka_ns:,.0f} ns, as columns {limit.columns_ns:,.0f} ns, "
         f"librdkafka {limit.librdkafka_ns:,.0f} ns; "
-        f"the whole job runs at {limit.ratio:.3f} of aiokafka's speed",
+        f"the whole job runs at {limit.ratio:.3f} of aiokafka's speed{speed}",
         highlight=False,
     )

@@ -13,8 +13,10 @@ from bench import limits, steps
 from bench.backlog import EVENT_TOPICS, FACTS_TOPIC, fill
 from bench.drain import Drained, drain
 from bench.errors import BenchError
+from bench.even_commits import Spread
 from bench.profiler import costliest, profiled
 from bench.report import ConsumeLimit, Part, Result, WholeJob
+from bench.speed import Machine, ReferenceWork, Speed
 from bench.usage import LogSizes, Sampler, Usage
 from bench.worker import Worker, mean_s
 from streams.settings import Settings, variable
@@ -51,6 +53,8 @@ class Drive(NamedTuple):
     broker: Usage
     sizes: dict[str, int]
     commit_mean_s: float
+    even_commits: dict[str, float]
+    machine: Machine
 
 
 def run(plan: Plan, console: Console) -> Result:
@@ -58,6 +62,8 @@ def run(plan: Plan, console: Console) -> Result:
     if (plan.folder / "kafka").exists():
         raise BenchError(f"{plan.folder} holds another run: its events would be folded too; name an empty folder")
     settings = Settings(partitions=plan.partitions, time_mode="history", state_dir=plan.folder / "state")
+    work = ReferenceWork()
+    idle_ns = work.alone_ns()
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with ExitStack() as stack:
         progress = stack.enter_context(Progress(*columns, console=console))
@@ -73,7 +79,10 @@ def run(plan: Plan, console: Console) -> Result:
             )
         )
         folding = progress.add_task("Folding, three hops", total=plan.events)
-        drive = asyncio.run(_drive(plan, settings, broker, lambda done: progress.update(folding, completed=done)))
+        speed = Speed(work)
+        drive = asyncio.run(
+            _drive(plan, settings, broker, speed, idle_ns, lambda done: progress.update(folding, completed=done))
+        )
         job = _whole_job(plan, facts, drive)
         if not plan.steps:
             return Result(job, {}, {}, ConsumeLimit(0, 0, 0, 0))
@@ -87,7 +96,9 @@ def run(plan: Plan, console: Console) -> Result:
     return Result(job, _budget(measured.all, found, job), measured.warm, found)
 
 
-async def _drive(plan: Plan, settings: Settings, broker: Broker, on_progress: Callable[[int], None]) -> Drive:
+async def _drive(
+    plan: Plan, settings: Settings, broker: Broker, speed: Speed, idle_ns: float, on_progress: Callable[[int], None]
+) -> Drive:
     base = {
         variable("broker_url"): broker.bootstrap,
         variable("time_mode"): settings.time_mode,
@@ -106,10 +117,12 @@ async def _drive(plan: Plan, settings: Settings, broker: Broker, on_progress: Ca
     async with AsyncExitStack() as stack:
         # Before the worker: what was committed earlier than the first look would not count as this run's.
         watch = await stack.enter_async_context(Watch(broker.bootstrap, partitions=plan.partitions))
+        watch.folding = spread = Spread(commits=watch.folding.commits)
         names = ["worker.log", *(f"worker-{number}.log" for number in range(1, plan.workers))]
         workers = [stack.enter_context(Worker(env, plan.folder / name)) for env, name in zip(envs, names, strict=True)]
         usages = Usage(*(worker.pid for worker in workers)), Usage(broker.pid)
         stack.enter_context(Sampler(usages, sizes))
+        stack.enter_context(speed)
         ready_s = max([await asyncio.to_thread(worker.await_ready) for worker in workers])
         if plan.profile is not None:
             stack.enter_context(profiled(workers[0].pid, plan.profile))
@@ -120,7 +133,8 @@ async def _drive(plan: Plan, settings: Settings, broker: Broker, on_progress: Ca
 
         drained = await drain(watch, plan.events, check, on_progress)
         commit_mean_s = await asyncio.to_thread(mean_s, ports[0], "transaction_seconds")
-    return Drive(ready_s, drained, *usages, sizes.by_topic(), commit_mean_s)
+    machine = Machine(speed.mean_ns(ready_s, drained.last_s), idle_ns)
+    return Drive(ready_s, drained, *usages, sizes.by_topic(), commit_mean_s, spread.even_commits(), machine)
 
 
 def _whole_job(plan: Plan, facts: int, drive: Drive) -> WholeJob:
@@ -130,13 +144,15 @@ def _whole_job(plan: Plan, facts: int, drive: Drive) -> WholeJob:
     return WholeJob(
         events=part.events, events_per_s=part.events_per_s, events_per_cpu_s=part.events_per_cpu_s,
         cpu_s=part.cpu_s, wall_s=part.wall_s, partitions=plan.partitions, workers=plan.workers, facts=facts,
-        users=plan.shape.users, videos=plan.shape.videos,
+        users=plan.shape.users, videos=plan.shape.videos, hot_share=plan.shape.hot_share,
+        row_budget=plan.row_budget,
         rss_mb=round(drive.worker.peak_mb), transactions=drained.transactions, dead_letters=drained.dead_letters,
         commit_mean_s=round(drive.commit_mean_s, 3),
         bytes_per_event={topic: round(size / plan.events, 1) for topic, size in sorted(written.items())},
         startup_cpu_s=round(drive.worker.cpu_at(drive.ready_s), 2),
         broker_cpu_s=round(drive.broker.cpu_at(drained.last_s) - drive.broker.cpu_at(drive.ready_s), 2),
         after_first_commit=_part(plan.events - drained.first_events, drive.worker, drained.first_s, drained.last_s),
+        even_commits=drive.even_commits, machine=drive.machine,
     )  # fmt: skip
 
 

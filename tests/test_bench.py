@@ -33,6 +33,10 @@ def test_last_line_is_the_whole_result(tmp_path: Path) -> None:
     assert min(ns for step, ns in steps.items() if step not in {"engine_and_rest", "other_views"}) > 0
     assert result.ns_per_event_warm.keys() < steps.keys()
     assert job.commit_mean_s > 0
+    assert job.machine is not None
+    assert min(job.machine.reference_ns, job.machine.idle_ns) > 0
+    assert job.even_commits.keys() == {"interests", "videos-table", "trends"}
+    assert all(1 <= even <= job.transactions for even in job.even_commits.values())
     assert (tmp_path / "worker.log").is_file()
     again = CliRunner().invoke(main, ["--keep", str(tmp_path)])
     assert again.exit_code == 1
