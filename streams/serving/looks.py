@@ -8,6 +8,7 @@ SOURCES = ("views", "likes", "shares", "feedback", "videos", "accounts")
 OPTIONAL = ("feedback",)
 """Sources that count only if the unit says how far it read them."""
 KEPT_LOOKS = 600
+KEPT_ANSWERS = 10_000
 
 Ends = Mapping[tuple[str, int], int]
 
@@ -24,14 +25,28 @@ class Looks:
 
     def __init__(self) -> None:
         self._looks: list[Look] = []
+        self._found: dict[tuple[int, int], tuple[Mapping[str, int], int | None]] = {}
+        """What `newest_reached` answered since the last look. It keeps the positions, so that no others get their id."""
 
     def add(self, look: Look) -> None:
+        self._found.clear()
         self._looks.append(look)
         if len(self._looks) >= 2 * KEPT_LOOKS:
             del self._looks[:-KEPT_LOOKS]
 
     def newest_reached(self, partition: int, positions: Mapping[str, int]) -> int | None:
-        """Time of the newest look whose ends all lie within `positions`; None if no kept look is that old."""
+        """Time of the newest look whose ends all lie within `positions`; None if no kept look is that old.
+
+        Answers between two commits ask for the same positions again and again: those (which may not change) are O(1).
+        """
+        place = partition, id(positions)
+        if place not in self._found:
+            if len(self._found) >= KEPT_ANSWERS:
+                self._found.clear()
+            self._found[place] = positions, self._find(partition, positions)
+        return self._found[place][1]
+
+    def _find(self, partition: int, positions: Mapping[str, int]) -> int | None:
         # Ends only grow, so the looks that are reached come first.
         index = bisect_left(self._looks, 1, key=lambda look: not _reached(look.ends, partition, positions))
         return self._looks[index - 1].at_ms if index else None

@@ -86,6 +86,19 @@ def test_the_newest_look_reached_is_found() -> None:
     assert looks.behind(0, {"views": 25, "likes": 3})["views"] == 15  # type: ignore[index]
 
 
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 2), st.integers(0, 60)), max_size=60))
+def test_what_was_answered_before_changes_no_answer(steps: list[tuple[bool, int, int]]) -> None:
+    looks, seen, asked = Looks(), [], [{"views": count, "likes": 1} for count in range(61)]
+    for is_look, partition, count in steps:
+        if is_look:
+            end = max([count, *(look.ends["views", 0] for look in seen)])
+            seen.append(look(len(seen), {("views", number): end for number in range(3)}))
+            looks.add(seen[-1])
+        positions = asked[count] if partition else {"views": count}  # the same ones again, or ones soon forgotten
+        reached = [look.at_ms for look in seen if look.ends["views", partition] <= count]
+        assert looks.newest_reached(partition, positions) == (reached[-1] if reached else None)
+
+
 def test_feedback_counts_only_for_units_that_read_it() -> None:
     looks = Looks()
     looks.add(look(1_000, {("views", 0): 1, ("feedback", 0): 7}))
