@@ -26,7 +26,7 @@ class Looks:
     def __init__(self) -> None:
         self._looks: list[Look] = []
         self._found: dict[tuple[int, int], tuple[Mapping[str, int], int | None]] = {}
-        """What `newest_reached` answered since the last look. It keeps the positions, so that no others get their id."""
+        """What `newest_reached` answered since the last look. Positions are kept: no others get their id."""
 
     def add(self, look: Look) -> None:
         self._found.clear()
