@@ -16,8 +16,9 @@ EASY_SHARE, FULL_SHARE = 0.6, 0.95
 settles by itself: rarer commits cost less."""
 LAGGING = 10_000
 """Records of one partition number: a unit this far behind has other worries than freshness."""
-BACKLOG_FACTOR = 2
-"""Rows that change again are written once a commit: the fewer commits, the sooner a backlog is gone."""
+BACKLOG_FACTOR, BACKLOG_MOST = 2, 5
+"""Times the longest distance otherwise, with that much to do and with 2.5 times as much or more. Rows that change again
+are written once a commit: the fewer commits, the sooner a backlog is gone."""
 
 
 class Cadence:
@@ -38,11 +39,17 @@ class Cadence:
         self._measured, self._busy = now, busy
         return True
 
-    def spacing_s(self, behind: int) -> float:
-        """Seconds between two commits of a unit that has so many records before it."""
+    def spacing_s(self, behind: int, most: int, *, fresh: bool) -> float:
+        """Seconds between two commits of a unit that has so many records before it; `most`: that any unit here has.
+
+        `fresh`: some of what it would commit came from outside. The rest came from other units: from their backlog, if
+        they have one, so it may wait as long as they do.
+        """
         soon, seldom = self._options.flush_s, self._options.flush_under_load_s
+        if behind <= LAGGING < most:
+            behind = LAGGING + 1 if fresh else most
         if behind > LAGGING:
-            return BACKLOG_FACTOR * seldom
+            return min(BACKLOG_FACTOR * behind / LAGGING, BACKLOG_MOST) * seldom
         strain = (self.load - EASY_SHARE) / (FULL_SHARE - EASY_SHARE)
         return soon + min(max(strain, 0.0), 1.0) * max(seldom - soon, 0.0)
 

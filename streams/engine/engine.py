@@ -166,10 +166,12 @@ class Engine(faust.Service):
 
     def _start_flushes(self, now: float) -> None:
         left = self.cadence.at_once(len(self.units))
-        for unit in self.cadence.longest_waiting(self.units.values(), now):
+        behind = {unit: sum(self.behind(unit).values()) for unit in self.units.values()}
+        most = max(behind.values(), default=0)
+        for unit in self.cadence.longest_waiting(behind, now):
             if unit.lock.locked() or not unit.has_work():
                 continue
-            if now - unit.last_flush < self.cadence.spacing_s(sum(self.behind(unit).values())):
+            if now - unit.last_flush < self.cadence.spacing_s(behind[unit], most, fresh=unit.from_outside):
                 continue
             task = asyncio.create_task(self.flush(unit))
             self._flushes.add(task)

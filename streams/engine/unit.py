@@ -42,6 +42,8 @@ class Unit:
         self.lock = asyncio.Lock()
         self._sweep_lock = asyncio.Lock()
         self.pending = 0
+        self.from_outside = False
+        """Whether records are pending that no unit wrote."""
         self.taken: list[Taken] = []
         self._counted: Counter[str] = Counter()
         self.arrived_ms: dict[str, int] = {}
@@ -107,6 +109,7 @@ class Unit:
         self._make()
         self.positions = {tp: max(position, self._began.get(tp, 0)) for tp, position in self.committed.items()}
         self.pending, self.taken, self._aside, self.dirty_since = 0, [], [], None
+        self.from_outside = False
         self._counted.clear()
         self._since_collect = dict.fromkeys(self._since_collect, 0)
         self.spoiled = False
@@ -142,6 +145,7 @@ class Unit:
             self._fold(stage.name, topic, records)
         self.positions[batch.tp] = batch.next_offset
         self.pending += len(records)
+        self.from_outside |= topic not in stage.internal
         if records:
             self.taken.append(take(topic, records))
             self.arrived_ms[topic] = records[-1].timestamp
@@ -170,8 +174,6 @@ class Unit:
         except self.options.refused as error:
             self._refuse(error)
 
-    # -- committing
-
     async def flush(self, behind: Mapping[str, int]) -> Flushed | None:
         """One transaction, under the lock; None: nothing to do. Raises what went wrong: the caller ends the process."""
         if self.spoiled:
@@ -185,7 +187,7 @@ class Unit:
         except self.options.refused as error:
             self._refuse(error)
         taken, told = self.taken, self._told()
-        self.pending, self.taken, self.dirty_since = 0, [], None
+        self.pending, self.from_outside, self.taken, self.dirty_since = 0, False, [], None
         self.last_flush = time.monotonic()
         hit("collected")
         ends = await asyncio.wait_for(self.producer.commit(work), self.options.flush_timeout_s)
@@ -265,8 +267,6 @@ class Unit:
                 self._identified.add(table)
             self.images.collected(table, keys, values)
         return {self.real(table): pair for table, pair in rows.items()}
-
-    # -- the local copy
 
     async def sweep(self) -> int:
         """Write committed rows into the copy, with the positions they complete; -> rows written."""

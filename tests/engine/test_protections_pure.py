@@ -11,7 +11,7 @@ import pytest
 from streams.core.compiled import switch
 from streams.core.interests import UserStage
 from streams.core.ports import Output, RowReader
-from streams.engine import store
+from streams.engine import table_file
 from streams.engine import unit as engine_unit
 from streams.engine.batches import RecordBatch
 from streams.engine.images import Images
@@ -113,7 +113,7 @@ async def test_position_rule(kind: type[Unit], tmp_path: Path, monkeypatch: pyte
     def cut_short(point: str) -> None:
         raise CutShortError(point)
 
-    monkeypatch.setattr(store, "TAKEN_AT_ONCE", 7)
+    monkeypatch.setattr(table_file, "AT_ONCE", 7)
     monkeypatch.setattr(engine_unit, "hit", cut_short)
     with pytest.raises(CutShortError, match="sweep-half"):
         await unit.sweep()

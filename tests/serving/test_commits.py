@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from streams.core.published import Commit
 from streams.serving.commits import CommitLog
-from streams.serving.looks import KEPT_LOOKS, Looks
+from streams.serving.looks import KEPT_LOOKS, Look, Looks
 from streams.serving.progress import Progress, missing
 from tests.serving.builders import NOW_MS, commit, look
 
@@ -88,7 +88,8 @@ def test_the_newest_look_reached_is_found() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 2), st.integers(0, 60)), max_size=60))
 def test_what_was_answered_before_changes_no_answer(steps: list[tuple[bool, int, int]]) -> None:
-    looks, seen, asked = Looks(), [], [{"views": count, "likes": 1} for count in range(61)]
+    looks, asked = Looks(), [{"views": count, "likes": 1} for count in range(61)]
+    seen: list[Look] = []
     for is_look, partition, count in steps:
         if is_look:
             end = max([count, *(look.ends["views", 0] for look in seen)])
