@@ -5,15 +5,14 @@ thread is taken, so waiting for a core or for the interpreter's lock does not co
 """
 
 import random
-import threading
 import time
 from statistics import fmean
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
+from bench.beside import Beside
 from bench.errors import BenchError
 
 EVERY_S = 1.0
@@ -77,25 +76,14 @@ class ReferenceWork:
         return round(fmean(found), 1)
 
 
-class Speed:
+class Speed(Beside):
     """Does the reference work once a second in a thread while entered: about 1 % of a core."""
 
     def __init__(self, work: ReferenceWork, every_s: float = EVERY_S) -> None:
         """`every_s`: seconds between two."""
+        super().__init__("speed")
         self._work, self._every_s = work, every_s
         self.samples: list[At] = []
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="speed", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
 
     def mean_ns(self, first_s: float, last_s: float) -> float:
         """Mean between two instants (seconds since 1970); of all samples if none lies between. BenchError without."""

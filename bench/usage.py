@@ -1,6 +1,5 @@
 """What processes use and what a broker's log grows by, sampled from a thread while the bench waits."""
 
-import threading
 import time
 from bisect import bisect_left
 from collections import Counter
@@ -10,6 +9,8 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 import psutil
+
+from bench.beside import Beside
 
 EVERY_S = 0.1
 LOG_EVERY = 10
@@ -93,25 +94,22 @@ class LogSizes:
         return dict(total)
 
 
-class Sampler:
+class Sampler(Beside):
     """Looks at all of them every 0.1 s while entered, and once more at the end."""
 
     def __init__(self, usages: Iterable[Usage], sizes: LogSizes) -> None:
         """Name what to look at."""
+        super().__init__("sampler")
         self._usages, self._sizes = tuple(usages), sizes
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
 
     def __enter__(self) -> Self:
         self._look(logs=True)
-        self._thread.start()
-        return self
+        return super().__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
-        self._thread.join()
+        super().__exit__(kind, error, trace)
         self._look(logs=True)
 
     def _run(self) -> None:
