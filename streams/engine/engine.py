@@ -166,12 +166,14 @@ class Engine(faust.Service):
 
     def _start_flushes(self, now: float) -> None:
         left = self.cadence.at_once(len(self.units))
-        behind = {unit: sum(self.behind(unit).values()) for unit in self.units.values()}
-        most = max(behind.values(), default=0)
-        for unit in self.cadence.longest_waiting(behind, now):
+        behind: dict[Unit, int] = {}
+        for unit in self.cadence.longest_waiting(self.units.values(), now):
             if unit.lock.locked() or not unit.has_work():
                 continue
-            if now - unit.last_flush < self.cadence.spacing_s(behind[unit], most, fresh=unit.from_outside):
+            # Once a look, and not at all while there is nothing to commit.
+            behind = behind or {each: sum(self.behind(each).values()) for each in self.units.values()}
+            spacing_s = self.cadence.spacing_s(behind[unit], max(behind.values()), fresh=unit.from_outside)
+            if now - unit.last_flush < spacing_s:
                 continue
             task = asyncio.create_task(self.flush(unit))
             self._flushes.add(task)
