@@ -53,14 +53,12 @@ class RocksFile:
         self._file.open(str(path))
 
     def add(self, first: bytes, rows: Rows) -> Iterator[None]:
-        keys = sorted(rows)
-        for at in range(0, len(keys), AT_ONCE):
-            for key in keys[at : at + AT_ONCE]:
-                value = rows[key]
+        for part in _in_order(first, rows):
+            for key, value in part:
                 if value is None:
-                    del self._file[first + key]
+                    del self._file[key]
                 else:
-                    self._file[first + key] = value
+                    self._file[key] = value
             yield
 
     def finish(self) -> None:
@@ -123,6 +121,19 @@ class OwnFile:
             b"rocksdb.external_sst_file.version": (2).to_bytes(4, "little"),
             b"rocksdb.filter.policy": b"bloomfilter",
         }
+
+
+def _in_order(first: bytes, rows: Rows) -> Iterator[list[tuple[bytes, bytes | None]]]:
+    """Rows by key, `first` before each, 2,000 at once."""
+    kernel = compiled("row_order")
+    if kernel is None:
+        keys = sorted(rows)
+        for at in range(0, len(keys), AT_ONCE):
+            yield [(first + key, rows[key]) for key in keys[at : at + AT_ONCE]]
+        return
+    ordered = kernel.Ordered(rows, first)
+    for at in range(0, len(ordered), AT_ONCE):
+        yield ordered.part(at, at + AT_ONCE)
 
 
 def _block(entries: Mapping[bytes, bytes]) -> bytes:

@@ -18,17 +18,9 @@ def format_storage(java: list[str], properties: Path, logs: Path, extra: Sequenc
         return
     if logs.exists() and not any(logs.glob("*-[0-9]*")):
         shutil.rmtree(logs)
-    command = [
-        *java,
-        COMPILE_LITTLE,
-        "kafka.tools.StorageTool",
-        "format",
-        "--config",
-        str(properties),
-        "--cluster-id",
-        CLUSTER_ID,
-    ]
-    done = subprocess.run([*command, "--ignore-formatted", *extra], capture_output=True, text=True, check=False)
+    tool = [*java, COMPILE_LITTLE, "kafka.tools.StorageTool", "format"]
+    command = [*tool, "--config", str(properties), "--cluster-id", CLUSTER_ID, "--ignore-formatted", *extra]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines() or ["no word"]
         raise BrokerError(f"Kafka cannot prepare {logs}: {said[-1]}. Delete the folder or use --data.")
