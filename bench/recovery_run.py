@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -55,7 +55,9 @@ class Restore(msgspec.Struct):
 
 class Result(msgspec.Struct, kw_only=True):
     """Times in seconds. `failover_s`: from kill -9 to the first commit of the partition that took longest;
-    `failover_ready_s`: until the survivor had opened it.
+    `failover_ready_s`: until the survivor had opened it. `rolling`: a successor is started with `--replace` beside each
+    worker; `restart`: each gets SIGTERM and is started after its end, as a pod is. Both are pauses of partitions of the
+    worker concerned; `other`: of those of the other one.
     """
 
     partitions: int
@@ -71,6 +73,8 @@ class Result(msgspec.Struct, kw_only=True):
     survivor_pause_s: float
     rolling_longest_pause_s: float
     rolling_other_pause_s: float
+    restart_longest_pause_s: float
+    restart_other_pause_s: float
 
 
 def run(plan: Plan, console: Console) -> Result:
@@ -91,14 +95,15 @@ def run(plan: Plan, console: Console) -> Result:
             console.print("Loss of a worker", highlight=False)
             failover = _failover(plan, settings, running)
             console.print("Rolling restart", highlight=False)
-            rolling = _rolling(plan, settings, running)
+            rolling, restart = _restarts(plan, settings, running)
     return Result(
         partitions=plan.partitions, session_timeout_s=settings.session_timeout_s, standbys=settings.standbys,
         copy_rows=empty.rows, empty_disk=empty, warm=warm, failover_s=round(failover[0], 2),
         failover_ready_s=round(failover[2], 2),
         failover_after_session_s=round(failover[0] - settings.session_timeout_s, 2),
         survivor_pause_s=round(failover[1], 2), rolling_longest_pause_s=round(rolling[0], 2),
-        rolling_other_pause_s=round(rolling[1], 2),
+        rolling_other_pause_s=round(rolling[1], 2), restart_longest_pause_s=round(restart[0], 2),
+        restart_other_pause_s=round(restart[1], 2),
     )  # fmt: skip
 
 
@@ -165,18 +170,38 @@ def _failover(plan: Plan, settings: Settings, running: Workers) -> tuple[float, 
     return back_s - killed_s, max(longest_pauses(commits, own, killed_s).values()), ready_s - killed_s
 
 
-def _rolling(plan: Plan, settings: Settings, running: Workers) -> tuple[float, float]:
-    """-> (longest pause of a partition whose worker was restarted, of one whose was not)."""
-    one, two = _pair(running)
-    own, others = [], []
-    with _flow(plan, settings, FLOW_S + 60):
+def _restarts(plan: Plan, settings: Settings, running: Workers) -> list[tuple[float, float]]:
+    """-> longest pauses (of a partition whose worker was exchanged, of one whose was not): first with successors that
+    take over, then with processes that are started after the end of the former one.
+    """
+    lives = {life.name: life for life in _pair(running)}
+    found = []
+    with _flow(plan, settings, FLOW_S + 120):
         time.sleep(FLOW_S)
-        for life, other in ((one, two), (two, one)):
-            numbers, rest = life.owned(), other.owned()
-            began_s = life.end()
-            running.start(life.name).await_event("ready")
-            time.sleep(SETTLE_S)
-            commits = asyncio.run(Commits(str(settings.broker_url), plan.partitions).read())
-            own.append(max(longest_pauses(commits, numbers, began_s).values()))
-            others.append(max(longest_pauses(commits, rest, began_s).values()))
-    return max(own), max(others)
+        for way in (_succeed, _start_again):
+            pauses = [_exchange(plan, settings, running, lives, name, way) for name in lives]
+            found.append((max(own for own, _ in pauses), max(other for _, other in pauses)))
+    return found
+
+
+def _exchange(
+    plan: Plan, settings: Settings, running: Workers, lives: dict[str, Life], name: str, way: Callable[..., Life]
+) -> tuple[float, float]:
+    numbers = lives[name].owned()
+    rest = [number for other, life in lives.items() if other != name for number in life.owned()]
+    began_s = time.time()
+    lives[name] = way(running, lives[name])
+    lives[name].await_event("ready")
+    time.sleep(SETTLE_S)
+    commits = asyncio.run(Commits(str(settings.broker_url), plan.partitions).read())
+    own, other = longest_pauses(commits, numbers, began_s), longest_pauses(commits, rest, began_s)
+    return max(own.values()), max(other.values())
+
+
+def _succeed(running: Workers, life: Life) -> Life:
+    return running.start(life.name, "--replace")
+
+
+def _start_again(running: Workers, life: Life) -> Life:
+    life.end()
+    return running.start(life.name)

@@ -27,13 +27,14 @@ POLL_S = 0.02
 class Life:
     """One process of a worker. Instants are seconds since 1970."""
 
-    def __init__(self, name: str, env: Mapping[str, str], log: Path) -> None:
-        """Start it."""
+    def __init__(self, name: str, env: Mapping[str, str], log: Path, *more: str) -> None:
+        """Start it, `more` after the usual arguments."""
         self.name, self.log = name, log
         self.started_s = time.time()
         with log.open("ab") as out:
             self._process = subprocess.Popen(
-                tethered([sys.executable, "-m", "streams", "worker"]), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                tethered([sys.executable, "-m", "streams", "worker", *more]),
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                 env={**os.environ, **env, variable("worker_id"): name}, start_new_session=True,
             )  # fmt: skip
         self._usage = psutil.Process(self._process.pid)
@@ -85,9 +86,9 @@ class Workers:
         self._env, self._folder = env, folder
         self.lives: list[Life] = []
 
-    def start(self, name: str) -> Life:
-        """Start a worker, for the first time or again."""
-        life = Life(name, self._env, self._folder / f"{len(self.lives)}-{name}.log")
+    def start(self, name: str, *more: str) -> Life:
+        """Start a worker, for the first time or again; `more`: after the usual arguments."""
+        life = Life(name, self._env, self._folder / f"{len(self.lives)}-{name}.log", *more)
         self.lives.append(life)
         return life
 

@@ -34,7 +34,7 @@ from streams.topics import topic_name
 GC_THRESHOLDS = (100_000, 20, 50)
 
 
-def options(settings: Settings, bootstrap: str) -> Options:
+def options(settings: Settings, bootstrap: str, *, replace: bool = False) -> Options:
     """Engine options from the settings."""
     return Options(
         bootstrap=bootstrap,
@@ -54,6 +54,7 @@ def options(settings: Settings, bootstrap: str) -> Options:
         stuck_s=settings.stuck_s,
         standbys=settings.standbys,
         instance=settings.worker_id,
+        replaces=replace,
         store_cache_bytes=settings.store_cache_bytes,
         bad_window=settings.bad_window,
         bad_limit=settings.bad_limit,
@@ -66,10 +67,10 @@ def options(settings: Settings, bootstrap: str) -> Options:
     )
 
 
-def build(settings: Settings, bootstrap: str, health: Health | None = None) -> App:
+def build(settings: Settings, bootstrap: str, health: Health | None = None, *, replace: bool = False) -> App:
     """The Faust app of a worker, agents registered; nothing is started. It reports to `health`."""
     meter, health = PrometheusMeter(), health or Health()
-    chosen = options(settings, bootstrap)
+    chosen = options(settings, bootstrap, replace=replace)
     app = App(
         chosen,
         meter=meter,
@@ -81,7 +82,7 @@ def build(settings: Settings, bootstrap: str, health: Health | None = None) -> A
         consumer_max_fetch_size=2 << 20,
     )
     reader = CatalogueReader(bootstrap, topic_name(settings, "videos"), settings.partitions, chosen.client)
-    app.companions[:0] = [reader]
+    app.ahead.append(reader)
     watchdog = Watchdog(app.engine)
     health.watch("progress", watchdog.trouble)
     app.companions += [watchdog, Exporter(app.engine, reader.catalogue, meter, health, settings.ready_lag_s)]
@@ -120,7 +121,7 @@ def refuse_compression(settings: Settings) -> None:
 
 
 def observed(settings: Settings) -> Health:
-    """Metrics and probes of this process, served if a port is set; exits 78 if that is taken."""
+    """Metrics and probes of this process; nothing is served yet."""
     health = Health()
     health.not_ready(UNITS, "starting")
     announce("worker", compiled=bool(built()), health=health)
@@ -129,6 +130,11 @@ def observed(settings: Settings) -> Health:
     counts = ExitCounts(folder)
     counts.export()
     on_leave.append(counts.note)
+    return health
+
+
+def listen(settings: Settings, health: Health) -> None:
+    """Serve metrics and probes if a port is set; exits 78 if that is taken."""
     if settings.metrics_port is not None:
         try:
             probes.serve(health, settings.metrics_port, settings.metrics_host)
@@ -136,13 +142,15 @@ def observed(settings: Settings) -> Health:
             where = f"{settings.metrics_host}:{settings.metrics_port}"
             click.echo(f"worker: cannot listen on {where}: {error.strerror}; set STREAMS_METRICS_PORT", err=True)
             sys.exit(EXIT_CONFIG)
-    return health
 
 
 @click.command()
 @click.option("--accept-bad", is_flag=True, help="Go on although a whole topic turned bad: set all of it aside.")
 @click.option("--accept-loss", is_flag=True, help="Go on without records that were deleted before they were folded.")
-def command(*, accept_bad: bool, accept_loss: bool) -> None:
+@click.option(
+    "--replace", is_flag=True, help="Prepare, then end the worker of the same STREAMS_WORKER_ID here and go on for it."
+)
+def command(*, accept_bad: bool, accept_loss: bool, replace: bool) -> None:
     """Fold views, likes and shares into interests, videos and trends (exactly once)."""
     settings = load_settings(accept_bad=accept_bad or None, accept_loss=accept_loss or None)
     configure(settings.log_format, settings.log_level)
@@ -154,7 +162,12 @@ def command(*, accept_bad: bool, accept_loss: bool) -> None:
         sys.exit(EXIT_CONFIG)
     refuse_compression(settings)
     refuse_mismatch(settings, settings.broker_url)
-    app = build(settings, settings.broker_url, observed(settings))
+    health = observed(settings)
+    app = build(settings, settings.broker_url, health, replace=replace)
+    if replace:
+        app.on_seated = lambda: listen(settings, health)  # until then the predecessor answers on that port
+    else:
+        listen(settings, health)
     # Columns and record batches hold few objects that can form cycles, and many that the collector would walk.
     gc.set_threshold(*GC_THRESHOLDS)
     Worker(app, quiet=True).execute_from_commandline()

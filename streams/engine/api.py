@@ -90,6 +90,8 @@ class Options:
     standbys: int = 0
     instance: str | None = None
     """Name of this worker's seat in the consumer group, kept over a restart; None: it leaves when it stops."""
+    replaces: bool = False
+    """Whether the process that has this worker's folder is told to end, once this one is prepared."""
     store_cache_bytes: int = 64 << 20
     bad_window: int = 160
     bad_limit: int = 150

@@ -1,6 +1,7 @@
 """A Faust app whose topics deliver batches and whose state belongs to the engine."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import faust
@@ -56,14 +57,23 @@ class App(faust.App):
             **settings,
         )
         self.engine = Engine(self, options, meter)
+        self.ahead: list[faust.Service] = []
+        """Services that need neither the folder nor the seat of this worker, and start before it has them."""
         self.companions: list[faust.Service] = [self.engine]
         """Services that start before the consumer does, in this order."""
+        self.on_seated: Callable[[], None] = lambda: None
+        """Called when no other process has this worker's folder."""
 
     async def on_first_start(self) -> None:
         self.options.state_dir.mkdir(parents=True, exist_ok=True)
+        for service in self.ahead:
+            await self.add_runtime_dependency(service)
+        if self.options.replaces:
+            await asyncio.gather(*(wait() for wait in self.engine.prerequisites))
         # Kept open: the lock ends with the process, however that ends.
-        self._lock = (self.options.state_dir / "lock").open("ab")
-        await claim(self._lock)
+        self._lock = (self.options.state_dir / "lock").open("a+b")
+        await claim(self._lock, replace=self.options.replaces)
+        self.on_seated()
         await super().on_first_start()
         for service in self.companions:
             await self.add_runtime_dependency(service)

@@ -2,8 +2,12 @@
 
 import asyncio
 import fcntl
+import os
+import signal
 import time
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any
 
 import structlog
@@ -17,7 +21,8 @@ log = structlog.get_logger("streams.engine")
 UUID_CHARS = 36
 ASK_TIMEOUT_S = 10.0
 LOCK_WAIT_S = 5.0
-LOCK_POLL_S = 0.1
+HANDOVER_S = 30.0
+LOCK_POLL_S = 0.02
 REMEDY = "give every worker a STREAMS_WORKER_ID of its own"
 
 
@@ -54,15 +59,46 @@ async def give_way(bootstrap: str, client: Any, group: str, instance: str | None
         leave(ExitCode.RESTART, "worker-id-taken", worker=instance, member=now, do=REMEDY)
 
 
-async def claim(lock: IO[bytes]) -> None:
-    """Lock a file until the process ends; exit 70 if another one goes on holding it."""
-    deadline = time.monotonic() + LOCK_WAIT_S
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                leave(ExitCode.STOP, "folder-in-use", lock=lock.name, do=REMEDY)
-            await asyncio.sleep(LOCK_POLL_S)
-        else:
-            return
+async def claim(lock: IO[bytes], *, replace: bool = False) -> None:
+    """Lock a file (opened `a+b`) until the process ends; exit 78 if another one goes on holding it.
+
+    `replace`: the one that holds it is told to end (SIGTERM) and has 30 s. Linux only: elsewhere nobody is told.
+    """
+    deadline = time.monotonic() + (HANDOVER_S if replace else LOCK_WAIT_S)
+    told = 0
+    while not _locked(lock):
+        process = _process_in(lock)
+        if time.monotonic() > deadline:
+            leave(ExitCode.STOP, "folder-in-use", lock=lock.name, process=process, do=REMEDY)
+        if replace and process != told and _has_open(process, Path(lock.name)):
+            log.info("taking-over", process=process)
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGTERM)
+            told = process
+        await asyncio.sleep(LOCK_POLL_S)
+    lock.truncate(0)
+    lock.write(str(os.getpid()).encode())
+    lock.flush()
+
+
+def _locked(lock: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _process_in(lock: IO[bytes]) -> int:
+    """The number that the holder wrote; 0 before it has."""
+    lock.seek(0)
+    found = lock.read()
+    return int(found) if found.isdigit() else 0
+
+
+def _has_open(process: int, path: Path) -> bool:
+    """A number alone may be somebody else's by now, or mean another process in another container."""
+    with suppress(OSError):
+        opened = {at.readlink() for at in Path(f"/proc/{process}/fd").iterdir()}
+        return process != os.getpid() and path.resolve() in opened
+    return False

@@ -21,6 +21,7 @@ from streams.ops.tether import tethered
 EXIT_DONE = 0
 EXIT_CONFIG = 78
 LOG_TAIL_BYTES = 4096
+REPLACED_S = 60.0
 HISTORY = 100
 
 
@@ -87,6 +88,7 @@ class Child:
         self._started_s = 0.0
         self._group = 0
         self._process: asyncio.subprocess.Process | None = None
+        self._heir: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
 
     @property
@@ -127,6 +129,26 @@ class Child:
         if self.state not in {State.DONE, State.GIVEN_UP}:
             self._become(State.STOPPED)
 
+    async def replace(self, *options: str) -> bool:
+        """Start a successor, `options` after the usual arguments, that ends this process when it is prepared.
+
+        -> whether it has taken over after at most 60 s; if not it is killed, and this process stays what is kept.
+        """
+        if not self.pid or self._process is None:
+            await self.start()
+            return True
+        former = self._process
+        heir = self._heir = await self._spawn([*self.spec.argv, *options])
+        ends = [asyncio.create_task(former.wait()), asyncio.create_task(heir.wait())]
+        await asyncio.wait(ends, timeout=REPLACED_S, return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
+        if former.returncode is not None:
+            return True
+        self._heir = None
+        _kill_group(heir.pid)
+        return False
+
     async def wait(self) -> int:
         """Wait until it is done, given up or stopped -> its last exit code."""
         if self._keeper is not None:
@@ -143,8 +165,13 @@ class Child:
     async def _keep(self) -> None:
         while True:
             code = await self._await_end()
+            heir, self._heir = self._heir, None
             if self._stopping:
+                _kill_group(heir.pid if heir else 0)
                 return
+            if heir:
+                self._adopt(heir)
+                continue
             if code in FINAL:
                 self._become(FINAL[code])
                 return
@@ -153,17 +180,23 @@ class Child:
             await self._launch()
 
     async def _launch(self) -> None:
+        self._adopt(await self._spawn(self.spec.argv))
+
+    async def _spawn(self, argv: Sequence[str]) -> asyncio.subprocess.Process:
         self.spec.log.parent.mkdir(parents=True, exist_ok=True)
         with self.spec.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *tethered(list(self.spec.argv)),
+            return await asyncio.create_subprocess_exec(
+                *tethered(list(argv)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **self.spec.env},
                 start_new_session=True,
             )
-        self._group = self._process.pid
+
+    def _adopt(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._group = process.pid
         self._started_s = time.monotonic()
         self.starts += 1
         self._become(State.RUNNING)
@@ -181,9 +214,7 @@ class Child:
     def _kill_group(self) -> None:
         # Zero after its end: the number may then belong to others.
         group, self._group = self._group, 0
-        if group:
-            with suppress(ProcessLookupError):
-                os.killpg(group, signal.SIGKILL)
+        _kill_group(group)
 
     def _become(self, state: State) -> None:
         self.state = state
@@ -217,6 +248,13 @@ class Supervisor:
         """Stop all, the last started first, each with its own patience. Safe to call again."""
         for child in reversed(self.children.values()):
             await child.stop()
+
+
+def _kill_group(group: int) -> None:
+    """Nothing for 0, which would mean our own."""
+    if group:
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
 
 
 def last_line(log: Path) -> str:

@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from streams.engine.membership import holder
+from streams.engine.membership import claim, holder
 from tests.engine.toy_world import ToyWorld, read
 
 UUID = "0c2f6f0e-7f0b-4c39-9b5f-1d2f6b1a9a10"
@@ -122,3 +124,53 @@ async def test_one_folder_one_worker(bootstrap: str, topic_prefix: str, tmp_path
         assert "folder-in-use" in (tmp_path / "a.log").read_text()
     finally:
         await world.stop()
+
+
+async def test_a_successor_prepares_and_then_ends_the_former_one(
+    bootstrap: str, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOY_SESSION_S", "15")
+    world = ToyWorld(bootstrap, topic_prefix, tmp_path)
+    await world.create()
+    try:
+        await two(world)
+        mine, others = owned(tmp_path, "a")[-1], owned(tmp_path, "b")
+        await world.produce(300)
+        second = await world.start("a", replaces=1)
+        assert await ready(world, "a", 3) == mine
+        assert await asyncio.wait_for(world.workers[0].wait(), 10) == 0
+        await world.produce(300)
+        await world.drained()
+        assert owned(tmp_path, "b") == others
+        assert second.returncode is None
+        assert "taking-over" in (tmp_path / "a.log").read_text()
+        await world.check()
+    finally:
+        await world.stop()
+
+
+async def test_a_number_in_the_lock_that_is_another_process_by_now_gets_no_signal(tmp_path: Path) -> None:
+    bystander = await asyncio.create_subprocess_exec("sleep", "60")
+    script = (
+        "import fcntl, sys; f = open(sys.argv[1], 'ab'); fcntl.flock(f, fcntl.LOCK_EX); print(1, flush=True); input()"
+    )
+    path = tmp_path / "lock"
+    path.write_text(str(bystander.pid))
+    holder = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, str(path), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert holder.stdout is not None
+    assert holder.stdin is not None
+    try:
+        await holder.stdout.readline()
+        with path.open("a+b") as lock:
+            claiming = asyncio.create_task(claim(lock, replace=True))
+            await asyncio.sleep(0.5)
+            assert not claiming.done()
+            assert bystander.returncode is None
+            holder.stdin.close()
+            await asyncio.wait_for(claiming, 10)
+            assert path.read_text() == str(os.getpid())
+    finally:
+        bystander.kill()
+        await asyncio.gather(bystander.wait(), holder.wait())

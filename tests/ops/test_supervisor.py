@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -163,3 +164,40 @@ def _runs(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+async def test_a_successor_goes_on_for_the_one_that_it_ends(tmp_path: Path) -> None:
+    changes: list[State] = []
+    script = f'if [ "$1" = --replace ]; then kill $(cat {tmp_path}/pid); fi; echo $$ > {tmp_path}/pid; exec sleep 60'
+    spec = replace(_spec(tmp_path, script), argv=["/bin/sh", "-c", script, "sh"])
+    async with Supervisor(lambda child: changes.append(child.state)) as supervisor:
+        child = await supervisor.start(spec)
+        await _until((tmp_path / "pid").exists)
+        first = child.pid
+        assert await child.replace("--replace")
+        await _until(lambda: child.pid not in {0, first})
+        second = child.pid
+        await _until(lambda: (tmp_path / "pid").read_text().strip() == str(second))
+        child.kill(signal.SIGKILL)
+        await _until(lambda: child.pid not in {0, second})
+    assert changes == [State.RUNNING, State.RUNNING, State.WAITING, State.RUNNING, State.STOPPED]
+
+
+@pytest.mark.parametrize("stops", [False, True])
+async def test_a_successor_that_fails_leaves_the_former_one_in_place(tmp_path: Path, *, stops: bool) -> None:
+    script = 'if [ "$1" = --replace ]; then if [ "$2" ]; then sleep 60; fi; exit 78; fi; exec sleep 60'
+    spec = replace(_spec(tmp_path, script), argv=["/bin/sh", "-c", script, "sh"])
+    async with Supervisor() as supervisor:
+        child = await supervisor.start(spec)
+        first = child.pid
+        if stops:
+            replacing = asyncio.create_task(child.replace("--replace", "slowly"))
+            await _until(lambda: len(psutil.Process().children()) > 1)
+            heirs = [each for each in psutil.Process().children() if each.pid != first]
+            await child.stop()
+            await replacing
+            await _until(lambda: not any(each.is_running() for each in heirs))
+            assert child.state is State.STOPPED
+        else:
+            assert not await child.replace("--replace")
+            assert (child.pid, child.state) == (first, State.RUNNING)

@@ -60,7 +60,7 @@ def test_the_broker_is_frozen_in_three_minutes_and_wakes_before_the_end(seed: in
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_minute_has_every_sort_of_fault_of_workers_and_a_broker_kill(seed: int) -> None:
     there = {step.fault for step in make_schedule(seed, 60, 2)}
-    assert there >= {Fault.KILL, Fault.SAVE, Fault.FREEZE, Fault.TERM, Fault.JOIN, Fault.BROKER_KILL}
+    assert there >= {Fault.KILL, Fault.SAVE, Fault.FREEZE, Fault.TERM, Fault.REPLACE, Fault.JOIN, Fault.BROKER_KILL}
     assert there & set(DISKS)
 
 
@@ -190,4 +190,4 @@ def test_a_minute_of_chaos_changes_no_number(project_root: Path, tmp_path: Path)
     assert result["rows_checked"] > 5_000, told
     assert result["events"] > 20_000, told
     assert min(result[name] for name in ("kill9", "disks", "broker_kills", "evictions", "repeats_dropped")) > 0, told
-    assert result["zombies"] + result["sigterm"] > 0, told
+    assert result["zombies"] + result["sigterm"] + result["replaced"] > 0, told

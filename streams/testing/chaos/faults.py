@@ -74,6 +74,8 @@ class Chaos:
             await self._freeze(child, step.lasts_s)
         elif step.fault is Fault.TERM:
             await self._term(child, step.lasts_s)
+        elif step.fault is Fault.REPLACE:
+            await self._replace(child)
         else:
             await self._while_dead(child, step)
 
@@ -130,6 +132,12 @@ class Chaos:
         self._say(f"{child.spec.name} ended with {code} after {time.monotonic() - began_s:.1f} s")
         await asyncio.sleep(pause_s)
         await child.start()
+
+    async def _replace(self, child: Child) -> None:
+        self._say(f"a successor for {child.spec.name}")
+        taken = await child.replace("--replace")
+        self.done["replaced"] += taken
+        self._say(f"{child.spec.name}: {'its successor goes on' if taken else 'its successor failed'}")
 
     async def _while_dead(self, child: Child, step: Step) -> None:
         name = child.spec.name

@@ -86,7 +86,7 @@ async def _run(wanted: Wanted, cluster: Cluster, say: Callable[[str], None]) -> 
             f"a worker ended in peace: starts {lives} before the tail of the input, {cluster.lives()} after"
         )
     figures |= {name: chaos.done[name] for name in ("kill9", "zombies", "broker_kills", "disks")}
-    figures |= {"sigterm": chaos.done["sigterm"], "broker_freezes": chaos.done["broker_freezes"]}
+    figures |= {name: chaos.done[name] for name in ("sigterm", "replaced", "broker_freezes")}
     figures |= _said(cluster)
     figures |= await measure(cluster, begin_ms, end_ms)
     figures["resent"] = given.resent

@@ -19,6 +19,7 @@ class Fault(StrEnum):
     KILL = "kill"
     FREEZE = "freeze"
     TERM = "term"
+    REPLACE = "replace"
     JOIN = "join"
     LEAVE = "leave"
     SAVE = "save"
@@ -57,6 +58,8 @@ def make_schedule(seed: int, seconds: float, workers: int) -> tuple[Step, ...]:
         steps.append(Step(at_s, Fault.FREEZE, rng.random(), SESSION_S + rng.uniform(2.0, 5.0)))
     for at_s in _times(rng, 24.0, (35.0, 55.0), last_s):
         steps.append(Step(at_s, Fault.TERM, rng.random(), rng.uniform(0.0, 8.0)))
+    for at_s in _times(rng, 30.0, (40.0, 60.0), last_s):
+        steps.append(Step(at_s, Fault.REPLACE, rng.random()))
     return tuple(sorted(steps))
 
 
