@@ -14,6 +14,7 @@ from streams.core.keys import partition_of
 
 EVERY_S = 0.15
 ASK_EVERY_S = 0.01
+HTTP_OK = 200
 VISIBLE_WITHIN_S = 30.0
 
 
@@ -57,37 +58,76 @@ async def announce(producer: AIOKafkaProducer, numbers: Iterable[int], partition
 async def follow(
     producer: AIOKafkaProducer, url: str, count: int, partitions: int, on_progress: Callable[[int], None]
 ) -> tuple[list[float], list[float]]:
-    """-> milliseconds until the user's row, and until the creator's row behind all three hops, were readable."""
-    users: list[float] = []
-    creators: list[float] = []
+    """-> milliseconds until the user's row, and until the creator's row behind all three hops, were readable.
+
+    One question is under way at any time, whatever waits: many askers would slow down what they measure.
+    """
+    probes = Probes(url)
     async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
+        asking = group.create_task(probes.ask(session, count))
         for number in range(count):
-            group.create_task(_one(producer, session, url, number, partitions, users, creators))
+            probes.sent(number, await _append(producer, number, partitions))
             on_progress(number)
             await asyncio.sleep(EVERY_S)
-    return users, creators
+        await asking
+    return probes.users, probes.creators
 
 
-async def _one(
-    producer: AIOKafkaProducer, session: aiohttp.ClientSession, url: str, number: int, partitions: int,
-    users: list[float], creators: list[float],
-) -> None:  # fmt: skip
-    it = name(number)
-    key = it.encode()
-    value = view(number, int(time.time() * 1000))
+async def _append(producer: AIOKafkaProducer, number: int, partitions: int) -> int:
+    """Send the view of a probe -> the broker's time of its record (milliseconds)."""
+    key, value = name(number).encode(), view(number, int(time.time() * 1000))
     appended = await (await producer.send("views", value, key, partition=partition_of(key, partitions)))
-    users.append(await _visible(session, f"{url}/v1/users/{it}/interests", appended.timestamp))
-    creators.append(await _visible(session, f"{url}/v1/entities/creator/{it}", appended.timestamp))
+    return int(appended.timestamp)
 
 
-async def _visible(session: aiohttp.ClientSession, url: str, since_ms: int) -> float:
-    deadline_s = time.monotonic() + VISIBLE_WITHIN_S
-    while time.monotonic() < deadline_s:
-        async with session.get(url) as answer:
-            if answer.status == 200:
-                return time.time() * 1000 - since_ms
-        await asyncio.sleep(ASK_EVERY_S)
-    raise BenchError(f"{url} was not readable within {VISIBLE_WITHIN_S:.0f} s")
+class Probes:
+    """Which of the probes can be read; `users` and `creators`: how long it took (milliseconds)."""
+
+    def __init__(self, url: str) -> None:
+        self.users: list[float] = []
+        self.creators: list[float] = []
+        self._url = url
+        self._sent_ms: dict[int, int] = {}
+        self._without_user: set[int] = set()
+        self._without_creator: set[int] = set()
+
+    def sent(self, number: int, at_ms: int) -> None:
+        """Follow it from now on."""
+        self._sent_ms[number] = at_ms
+        self._without_user.add(number)
+
+    async def ask(self, session: aiohttp.ClientSession, count: int) -> None:
+        """Until so many are readable. BenchError: one of them is not within 30 s."""
+        while len(self.creators) < count:
+            for number in await self._ask_users(session):
+                self.users.append(self._passed_ms(number))
+                self._without_user.discard(number)
+                self._without_creator.add(number)
+            for number in list(self._without_creator):
+                async with session.get(f"{self._url}/v1/entities/creator/{name(number)}") as answer:
+                    if answer.status == HTTP_OK:
+                        self.creators.append(self._passed_ms(number))
+                        self._without_creator.discard(number)
+            self._refuse_late()
+            await asyncio.sleep(ASK_EVERY_S)
+
+    async def _ask_users(self, session: aiohttp.ClientSession) -> list[int]:
+        """Those whose user's row came."""
+        if not self._without_user:
+            return []
+        numbers = sorted(self._without_user)
+        body = {"ids": [name(number) for number in numbers]}
+        async with session.post(f"{self._url}/v1/users/interests", json=body) as answer:
+            results = (await answer.json())["results"]
+        return [number for number, result in zip(numbers, results, strict=True) if result["status"] == "ok"]
+
+    def _passed_ms(self, number: int) -> float:
+        return time.time() * 1000 - self._sent_ms[number]
+
+    def _refuse_late(self) -> None:
+        for number in self._without_user | self._without_creator:
+            if self._passed_ms(number) > VISIBLE_WITHIN_S * 1000:
+                raise BenchError(f"{name(number)} was not readable within {VISIBLE_WITHIN_S:.0f} s")
 
 
 def latency(took_ms: Sequence[float]) -> Latency:

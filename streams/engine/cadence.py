@@ -1,7 +1,9 @@
 """When a unit commits: soon while there is time to spare, seldom while there is none, all units taking turns."""
 
+import os
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 from streams.engine.api import Options
 from streams.engine.unit import Unit
@@ -21,20 +23,37 @@ BACKLOG_FACTOR, BACKLOG_MOST = 2, 5
 are written once a commit: the fewer commits, the sooner a backlog is gone."""
 
 
+class Demand:
+    """Of the thread that makes it: for how long it has run or wanted to. Where others use the cores, that is more."""
+
+    def __init__(self, schedstat: Path = Path("/proc/thread-self/schedstat")) -> None:
+        """Without `schedstat` (elsewhere than on Linux) only for how long it has run."""
+        self._file = os.open(schedstat, os.O_RDONLY) if schedstat.exists() else None
+
+    def seconds(self) -> float:
+        """Until now; about 2 us."""
+        if self._file is None:
+            return time.thread_time()
+        ran_ns, waited_ns, _ = os.pread(self._file, 100, 0).split()
+        return (int(ran_ns) + int(waited_ns)) / 1e9
+
+
 class Cadence:
-    """Share of a core that the thread of the event loop uses, and the time between commits that follows from it."""
+    """Share of a core that the thread of the event loop asks for, and the time between commits that follows from it."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self.load = 0.0
-        self._measured, self._busy = time.monotonic(), time.thread_time()
+        self._demand = Demand()
+        self._measured, self._busy = time.monotonic(), self._demand.seconds()
 
     def measure(self) -> bool:
         """Call at each look, on the loop's thread; -> whether 0.2 s have passed and the load was measured anew."""
-        now, busy = time.monotonic(), time.thread_time()
+        now = time.monotonic()
         passed = now - self._measured
         if passed < MEASURED_S:
             return False
+        busy = self._demand.seconds()
         self.load += SMOOTHED * ((busy - self._busy) / passed - self.load)
         self._measured, self._busy = now, busy
         return True

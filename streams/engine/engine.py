@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import faust
@@ -26,9 +27,10 @@ RAISE_LIMIT = "raise max.message.bytes of the topic (and the brokers' message.ma
 FOLDED_AT_ONCE = 4_000
 UNSWEPT_AT_MOST = 2
 """Times the number of images at which a sweep begins: with more of them, folding waits for the sweep."""
-PASSES = 8
-"""Passes of the event loop between two slices while a commit is under way: from the bytes of an answer of the broker
-to the next request it takes about as many. With one, each step of a commit would wait for eight slices."""
+PASSES, PASSES_EVERY_S = 8, 0.004
+"""Passes of the event loop after so long a time of folding while a commit is under way: from the bytes of an answer of
+the broker to the next request it takes about as many. With one, each step of a commit would wait for eight slices; with
+eight after each batch, however small, folding would wait for commits."""
 
 
 class Engine(faust.Service):
@@ -54,7 +56,10 @@ class Engine(faust.Service):
         self.cadence = Cadence(options)
         self._evicted = 0
         self._flushes: set[asyncio.Task[None]] = set()
+        self._committing: set[Unit] = set()
         self._turn = asyncio.Lock()
+        self._passed_s = 0.0
+        """Of `busy_s`: how much there was when commits had their passes."""
 
     def add(self, stage: Stage) -> None:
         self.stages = (*self.stages, stage)
@@ -78,12 +83,32 @@ class Engine(faust.Service):
     # -- agents
 
     async def process(self, batch: RecordBatch) -> None:
-        """Fold one batch, in slices, so that commits and heartbeats are never kept waiting for long."""
+        """Take one batch: it is folded when its unit commits, or as soon as there is enough to fold."""
+        unit = self.units.get(batch.tp.partition)
+        if unit is None or not self.accepting:
+            return
+        first = unit.comes_first(batch.tp)
+        unit.held.add(batch, first=first, internal=unit.is_internal(batch.tp))
+        if unit.held.records >= FOLDED_AT_ONCE or first or unit.gate or batch.tp in self.bisection.suspects:
+            await self._fold_held(unit)
+
+    async def _fold_held(self, unit: Unit) -> None:
+        """Fold what the unit was given, each partition in order."""
+        async with unit.folding:
+            while unit.held:
+                for batch in unit.held.take():
+                    await self._in_slices(batch)
+
+    async def _in_slices(self, batch: RecordBatch) -> None:
+        """Commits and heartbeats are never kept waiting for long."""
         for part in batch.slices(FOLDED_AT_ONCE):
             while self.accepting and self._unswept() > UNSWEPT_AT_MOST * self.options.unswept_rows:
                 await self.sleep(PACE_S)
             async with self._turn:
-                for _ in range(PASSES if self._flushes else 1):
+                due = self.busy_s - self._passed_s >= PASSES_EVERY_S
+                if due:
+                    self._passed_s = self.busy_s
+                for _ in range(PASSES if due and self._flushes else 1):
                     await asyncio.sleep(0)
             await self._process(part)
 
@@ -120,6 +145,17 @@ class Engine(faust.Service):
             await self.app.consumer.seek_back(batch.tp, unit.positions[batch.tp])
         self.busy_s += time.perf_counter() - started
         return applied
+
+    async def _commit(self, unit: Unit) -> None:
+        """What a unit was given and what it has folded. Where folding is under way, what is folded until now."""
+        try:
+            if not unit.folding.locked():
+                await self._fold_held(unit)
+            await self.flush(unit)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001  # a programming error ends the process, as in a service's task
+            await self.crash(error)
 
     async def flush(self, unit: Unit) -> None:
         """Commit a unit; whatever goes wrong, leaving is the only answer that cannot make it worse."""
@@ -168,19 +204,28 @@ class Engine(faust.Service):
         left = self.cadence.at_once(len(self.units))
         behind: dict[Unit, int] = {}
         for unit in self.cadence.longest_waiting(self.units.values(), now):
-            if unit.lock.locked() or not unit.has_work():
+            if unit.lock.locked() or unit in self._committing or not (unit.held or unit.has_work()):
                 continue
             # Once a look, and not at all while there is nothing to commit.
-            behind = behind or {each: sum(self.behind(each).values()) for each in self.units.values()}
-            spacing_s = self.cadence.spacing_s(behind[unit], max(behind.values()), fresh=unit.from_outside)
-            if now - unit.last_flush < spacing_s:
+            behind = behind or {each: self._waiting(each) for each in self.units.values()}
+            fresh = unit.from_outside or unit.held.from_outside
+            if now - unit.last_flush < self.cadence.spacing_s(behind[unit], max(behind.values()), fresh=fresh):
                 continue
-            task = asyncio.create_task(self.flush(unit))
+            task = asyncio.create_task(self._commit(unit))
+            self._committing.add(unit)
+            task.add_done_callback(partial(self._committed, unit))
             self._flushes.add(task)
-            task.add_done_callback(self._flushes.discard)
             left -= 1
             if not left:
                 return
+
+    def _committed(self, unit: Unit, task: asyncio.Task[None]) -> None:
+        self._committing.discard(unit)
+        self._flushes.discard(task)
+
+    def _waiting(self, unit: Unit) -> int:
+        """Records that the unit has before it, without those that it was given and that its next commit takes in."""
+        return max(0, sum(self.behind(unit).values()) - unit.held.records)
 
     def _open_gates(self) -> None:
         for unit in self.units.values():
@@ -237,6 +282,8 @@ class Engine(faust.Service):
         if self.accepting:
             self.paused = time.monotonic()
         self.accepting = False
+        for unit in self.units.values():
+            unit.held.clear()
         await asyncio.gather(*(self.flush(unit) for unit in list(self.units.values())))
 
     def resume(self) -> None:

@@ -17,11 +17,12 @@ from streams.engine.budget import shares
 from streams.engine.dead_letters import DeadLetters
 from streams.engine.exits import ExitCode, leave
 from streams.engine.failpoints import hit
+from streams.engine.held import Held
 from streams.engine.images import Images
 from streams.engine.meter import Flushed, Taken, arrived, take
 from streams.engine.poison import AT_MOST, HANDLER_FAILED, HandlerFailedError, SetAside
 from streams.engine.transaction import Message, UnitProducer, Work
-from streams.engine.unit_rows import UNIT_ROW, Identity, UnitState
+from streams.engine.unit_rows import UNIT_ROW, Identity, UnitState, meanings, unit_state
 
 REBUILD = "start the version and the parameters that wrote the rows, or recompute all tables: `streams rebuild`"
 WRITTEN_AT_LEAST_S = 3_600.0
@@ -39,7 +40,8 @@ class Unit:
         self.producer = UnitProducer(options, number)
         self.positions: dict[TP, int] = {}
         self.committed: dict[TP, int] = {}
-        self.lock = asyncio.Lock()
+        self.held = Held()
+        self.folding, self.lock = asyncio.Lock(), asyncio.Lock()
         self._sweep_lock = asyncio.Lock()
         self.pending = 0
         self.from_outside = False
@@ -73,17 +75,11 @@ class Unit:
 
     def load(self) -> None:
         """Build the stages from the restored copy; refuses rows that mean something else."""
-        for table in self.tables:
-            raw = self.images.get_many(table, [IDENTITY])[0]
-            if raw is None:
-                continue
-            found = msgspec.json.decode(raw, type=Identity).meaning
+        for table, found in meanings(self.images, self.tables).items():
             if found != dict(self.options.meaning):
                 leave(ExitCode.STOP, "meaning-differs", table=table, found=found, mine=self.options.meaning, do=REBUILD)
             self._identified.add(table)
-        raw = self.images.get_many(self.tables[0], [UNIT_ROW])[0]
-        if raw is not None:
-            self.state = msgspec.json.decode(raw, type=UnitState)
+        self.state = unit_state(self.images, self.tables[0])
         self._began = dict(self.positions)
         self._make()
         hit("restored")
@@ -116,8 +112,11 @@ class Unit:
 
     def needs_flush_before(self, batch: RecordBatch) -> bool:
         """Whether records folded before must be committed first, so that this batch comes first in its commit."""
-        stage = self._stage_of[batch.tp.topic]
-        return self.bare(batch.tp.topic) in stage.barriers and self._since_collect[stage.name] > 0
+        return self.comes_first(batch.tp) and self._since_collect[self._stage_of[batch.tp.topic].name] > 0
+
+    def comes_first(self, tp: TP) -> bool:
+        """Whether its records come before others in a commit."""
+        return self.bare(tp.topic) in self._stage_of[tp.topic].barriers
 
     def is_internal(self, tp: TP) -> bool:
         """Whether units write this topic for one another."""

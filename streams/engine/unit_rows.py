@@ -1,6 +1,10 @@
 """Rows that a unit keeps beside those of its stages: what must survive with them, and what they mean."""
 
+from collections.abc import Sequence
+
 import msgspec
+
+from streams.engine.api import IDENTITY, RowReader
 
 UNIT_ROW = b"\x00unit"
 """Key of `UnitState`."""
@@ -24,3 +28,15 @@ class Identity(msgspec.Struct):
 
     id: str
     meaning: dict[str, int]
+
+
+def meanings(rows: RowReader, tables: Sequence[str]) -> dict[str, dict[str, int]]:
+    """By table: what its rows mean; tables without rows are left out."""
+    found = {table: rows.get_many(table, [IDENTITY])[0] for table in tables}
+    return {table: msgspec.json.decode(raw, type=Identity).meaning for table, raw in found.items() if raw is not None}
+
+
+def unit_state(rows: RowReader, table: str) -> UnitState:
+    """As of the last commit; a new one if there was none."""
+    raw = rows.get_many(table, [UNIT_ROW])[0]
+    return UnitState() if raw is None else msgspec.json.decode(raw, type=UnitState)

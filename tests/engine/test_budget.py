@@ -171,7 +171,7 @@ async def test_folding_waits_while_too_many_images_wait_for_the_sweep() -> None:
         folded.append(batch)
 
     engine._process = fold_at_once  # type: ignore[method-assign]
-    task = asyncio.create_task(engine.process(cast("Any", SimpleNamespace(slices=lambda _: ["part"]))))
+    task = asyncio.create_task(engine._in_slices(cast("Any", SimpleNamespace(slices=lambda _: ["part"]))))
     await asyncio.sleep(0.1)
     assert folded == []
     waiting -= 1

@@ -191,9 +191,10 @@ async def test_a_successor_that_fails_leaves_the_former_one_in_place(tmp_path: P
         child = await supervisor.start(spec)
         first = child.pid
         if stops:
+            others = set(psutil.Process().children())
             replacing = asyncio.create_task(child.replace("--replace", "slowly"))
-            await _until(lambda: len(psutil.Process().children()) > 1)
-            heirs = [each for each in psutil.Process().children() if each.pid != first]
+            await _until(lambda: bool(set(psutil.Process().children()) - others))
+            heirs = set(psutil.Process().children()) - others
             await child.stop()
             await replacing
             await _until(lambda: not any(each.is_running() for each in heirs))

@@ -1,0 +1,74 @@
+"""Batches that wait for the commit of their unit: nothing is lost, nothing changes its place, few are left."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
+
+from faust.types import TP
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.engine.batches import RecordBatch
+from streams.engine.held import Held
+from streams.wire.records import Record, Records
+
+TOPICS = ("facts", "likes", "tallies", "views")
+FIRST, INTERNAL = "facts", "tallies"
+
+
+def batch(topic: str, start: int | None, count: int, markers: int = 0, *, columns: bool = True) -> RecordBatch:
+    """`markers` offsets behind the records are of none of them."""
+    begin = start or 0
+    records: Sequence[Record] = [Record(b"%d" % at, b"v", at, at) for at in range(begin, begin + count)]
+    given = Records.of(records) if columns else records
+    return RecordBatch(TP(topic, 0), start, begin + count + markers, given)
+
+
+def hold(held: Held, added: RecordBatch) -> None:
+    held.add(added, first=added.tp.topic == FIRST, internal=added.tp.topic == INTERNAL)
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(TOPICS), st.integers(1, 5), st.integers(0, 2), st.sampled_from(["next", "hole", "new"])),
+    max_size=30,
+)
+
+
+@given(STEPS, st.booleans())
+def test_all_records_come_out_in_order_in_batches_that_stand_for_the_same_offsets(
+    steps: list[tuple[str, int, int, str]], columns: bool
+) -> None:
+    held, position = Held(), dict.fromkeys(TOPICS, 0)
+    given: dict[str, list[RecordBatch]] = defaultdict(list)
+    for topic, count, markers, how in steps:
+        start = {"next": position[topic], "hole": position[topic] + 7, "new": None}[how]
+        added = batch(topic, start, count, markers, columns=columns)
+        position[topic] = added.next_offset
+        given[topic].append(added)
+        hold(held, added)
+    assert held.records == sum(len(one.records) for batches in given.values() for one in batches)
+    assert held.from_outside == any(topic != INTERNAL for topic in given)
+    taken: dict[str, list[RecordBatch]] = {}
+    while held:
+        found = held.take()
+        taken[found[0].tp.topic] = found
+    assert taken.keys() == given.keys()
+    assert next(iter(taken), FIRST) == FIRST or FIRST not in taken
+    for topic, found in taken.items():
+        assert [r for one in found for r in one.records] == [r for one in given[topic] for r in one.records]
+        assert all(before.next_offset != after.start for before, after in pairwise(found))
+        ends = {(one.start, one.next_offset) for one in found}
+        assert {start for start, _ in ends} <= {one.start for one in given[topic]}
+        assert {end for _, end in ends} <= {one.next_offset for one in given[topic]}
+    assert (held.records, held.from_outside) == (0, False)
+
+
+def test_what_chains_is_one_batch() -> None:
+    held = Held()
+    for added in (batch("views", 0, 3), batch("tallies", 0, 1), batch("views", 3, 2, 1), batch("views", 6, 1)):
+        hold(held, added)
+    (one,) = held.take()
+    assert (one.tp.topic, one.start, one.next_offset, len(one.records)) == ("views", 0, 7, 6)
+    assert not held.from_outside
+    held.clear()
+    assert (bool(held), held.records) == (False, 0)
