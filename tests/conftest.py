@@ -23,9 +23,8 @@ LEFT_OUT = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker that is looked at below. Brokers live for seconds: half of their CPU would be compiling."""
+    """Declare the marker that is looked at below."""
     config.addinivalue_line("markers", COMPILED)
-    os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

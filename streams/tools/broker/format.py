@@ -8,9 +8,6 @@ from pathlib import Path
 from streams.tools.broker.config import CLUSTER_ID
 from streams.tools.broker.errors import BrokerError
 
-COMPILE_LITTLE = "-XX:TieredStopAtLevel=1"
-"""It runs for a second."""
-
 
 def format_storage(java: list[str], properties: Path, logs: Path, extra: Sequence[str] = ()) -> None:
     """Format `logs` unless it is; what a killed format left half done is done anew (it holds no records yet)."""
@@ -18,7 +15,7 @@ def format_storage(java: list[str], properties: Path, logs: Path, extra: Sequenc
         return
     if logs.exists() and not any(logs.glob("*-[0-9]*")):
         shutil.rmtree(logs)
-    tool = [*java, COMPILE_LITTLE, "kafka.tools.StorageTool", "format"]
+    tool = [*java, "kafka.tools.StorageTool", "format"]
     command = [*tool, "--config", str(properties), "--cluster-id", CLUSTER_ID, "--ignore-formatted", *extra]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
