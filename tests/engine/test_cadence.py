@@ -1,5 +1,7 @@
 """How long a unit waits between two commits."""
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.engine.api import Options
-from streams.engine.cadence import EASY_SHARE, FULL_SHARE, LAGGING, Cadence
+from streams.engine.cadence import EASY_SHARE, FULL_SHARE, LAGGING, Cadence, Demand
 
 SOON_S, SELDOM_S = 0.25, 1.0
 
@@ -51,3 +53,30 @@ def test_more_to_do_never_means_sooner(load: float, records: list[int], fresh: b
     assert SOON_S <= spacing_s <= 5.0
     assert made.spacing_s(less, more, fresh=fresh) <= spacing_s
     assert made.spacing_s(less, most, fresh=True) <= made.spacing_s(more, most, fresh=True)
+
+
+def test_waiting_for_a_core_counts_as_load(tmp_path: Path) -> None:
+    path = tmp_path / "schedstat"
+    path.write_text("1000000000 500000000 3\n")
+    demand = Demand(path)
+    assert demand.seconds() == 1.5
+    path.write_text("1000000000 2500000000 4\n")
+    assert demand.seconds() == 3.5
+
+
+@pytest.mark.parametrize("path", [Path("/proc/thread-self/schedstat"), Path("/nowhere")])
+def test_demand_is_of_the_thread_that_made_it(path: Path) -> None:
+    demand, found = Demand(path), []
+
+    def other() -> None:
+        found.append(Demand(path).seconds())
+
+    began = demand.seconds()
+    end = time.thread_time() + 0.1
+    while time.thread_time() < end:
+        pass
+    assert demand.seconds() - began >= 0.09
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert found[0] < demand.seconds()

@@ -1,14 +1,20 @@
 """Batches that wait for the commit of their unit: nothing is lost, nothing changes its place, few are left."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.engine.api import Options
 from streams.engine.batches import RecordBatch
+from streams.engine.engine import FOLDED_AT_ONCE, Engine
 from streams.engine.held import Held
 from streams.wire.records import Record, Records
 
@@ -72,3 +78,46 @@ def test_what_chains_is_one_batch() -> None:
     assert not held.from_outside
     held.clear()
     assert (bool(held), held.records) == (False, 0)
+
+
+def engine_of(unit: Any, folded: list[Any]) -> Engine:
+    """An engine whose only unit folds by noting what it is given, and commits by noting that."""
+    engine = Engine(SimpleNamespace(), Options("", "", 1, Path()))
+    engine.units, engine.accepting = {0: unit}, True
+
+    async def fold(part: RecordBatch) -> None:
+        folded.append((part.tp.topic, len(part.records)))
+
+    async def flush(_: Any) -> None:
+        folded.append("commit")
+
+    engine._process, engine.flush = fold, flush  # type: ignore[assignment, method-assign]
+    return engine
+
+
+async def test_small_batches_wait_for_the_commit_and_large_ones_do_not() -> None:
+    unit: Any = SimpleNamespace(
+        held=Held(), folding=asyncio.Lock(), gate={}, images=SimpleNamespace(waiting=lambda: 0),
+        comes_first=lambda tp: tp.topic == FIRST, is_internal=lambda tp: tp.topic == INTERNAL,
+    )  # fmt: skip
+    folded: list[Any] = []
+    engine = engine_of(unit, folded)
+    await engine.process(batch("views", 0, 3))
+    await engine.process(batch("tallies", 0, 2))
+    await engine.process(batch("views", 3, 4))
+    assert folded == []
+    await engine._commit(unit)
+    assert folded == [("views", 7), ("tallies", 2), "commit"]
+    folded.clear()
+    await engine.process(batch("views", 7, 1))
+    await engine.process(batch("facts", 0, 1))
+    assert folded == [("facts", 1), ("views", 1)]
+    folded.clear()
+    await engine.process(batch("views", 8, FOLDED_AT_ONCE - 1))
+    assert folded == []
+    await engine.process(batch("likes", 0, 1))
+    assert folded == [("views", FOLDED_AT_ONCE - 1), ("likes", 1)]
+    folded.clear()
+    unit.gate = {TP("views", 0): 9}
+    await engine.process(batch("likes", 1, 1))
+    assert folded == [("likes", 1)]
