@@ -24,11 +24,14 @@ class Looks:
     """The last looks, oldest first."""
 
     def __init__(self) -> None:
+        self.count = 0
+        """How many there were."""
         self._looks: list[Look] = []
         self._found: dict[tuple[int, int], tuple[Mapping[str, int], int | None]] = {}
         """What `newest_reached` answered since the last look. Positions are kept: no others get their id."""
 
     def add(self, look: Look) -> None:
+        self.count += 1
         self._found.clear()
         self._looks.append(look)
         if len(self._looks) >= 2 * KEPT_LOOKS:

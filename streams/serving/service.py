@@ -12,6 +12,7 @@ from streams.ops.health import Health
 from streams.serving.asof import Truth
 from streams.serving.looks import Looks
 from streams.serving.params import Param
+from streams.serving.standing import Standings
 from streams.serving.state import ReaderState
 
 READER = "tables"
@@ -32,13 +33,15 @@ class Service:
     health: Health = field(default_factory=Health)
     now_ms: Callable[[], int] = now_ms
     opened: bool = False
+    standings: Standings = field(init=False)
 
     def __post_init__(self) -> None:
+        self.standings = Standings(self.state, self.looks)
         if not self.opened:
             self.health.not_ready(READER, "not read yet")
 
     def truth(self) -> Truth:
-        return Truth(self.state, self.looks, self.now_ms())
+        return Truth(self.standings, self.looks, self.state.partitions, self.now_ms())
 
     def partition_of(self, key: str) -> int:
         return partition_of(key.encode(), self.state.partitions)

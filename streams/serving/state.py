@@ -33,6 +33,8 @@ class ReaderState:
 
     def __init__(self, partitions: int) -> None:
         self.partitions = partitions
+        self.changes = 0
+        """Grows whenever something was applied or a position moved."""
         self.reset()
 
     def reset(self) -> None:
@@ -51,6 +53,7 @@ class ReaderState:
         """Records taken over, of all topics."""
         self.ignored = 0
         """Records of `charts`, `commits` and `videos` that could not be read."""
+        self.changes += 1
         self._known: defaultdict[str, set[str]] = defaultdict(set)
         """Kind of topic -> names in `names`."""
 
@@ -67,11 +70,14 @@ class ReaderState:
             self._put_rows(topic, keys, values)
         if records:
             self.applied += len(records)
+            self.changes += 1
             self.advance(topic, partition, int(records.offsets[-1]) + 1)
 
     def advance(self, topic: str, partition: int, position: int) -> None:
         """Everything before `position` was applied (markers of transactions have offsets of their own)."""
-        self.positions[topic, partition] = position
+        if self.positions.get((topic, partition)) != position:
+            self.positions[topic, partition] = position
+            self.changes += 1
 
     def position(self, topic: str, partition: int) -> int:
         return self.positions.get((topic, partition), 0)

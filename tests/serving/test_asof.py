@@ -1,14 +1,18 @@
 """How true an answer says it is."""
 
+import random
+
 from streams.serving.asof import Truth
 from streams.serving.looks import Looks
+from streams.serving.standing import Standings
 from streams.serving.state import ReaderState
 from streams.serving.types import ChartPart
 from tests.serving.builders import NOW_MS, PARTITIONS, commit, feed_commit, feed_rows, look
 
 
 def truth(state: ReaderState, looks: Looks | None = None) -> Truth:
-    return Truth(state, looks or Looks(), NOW_MS)
+    looks = looks or Looks()
+    return Truth(Standings(state, looks), looks, state.partitions, NOW_MS)
 
 
 def test_without_commits_nothing_can_be_told() -> None:
@@ -136,3 +140,34 @@ def test_a_chart_is_as_old_as_the_worst_partition() -> None:
     assert as_of.watermark_ms == 50
     assert [(o.partition, o.flush) for o in as_of.origins] == [(0, 3)]
     assert truth(state).of_charts([]).watermark_ms is None
+
+
+def test_what_is_remembered_is_what_would_be_worked_out() -> None:
+    """Asked between any two things that a reader does, in any order."""
+    rng = random.Random(5)
+    state, looks = ReaderState(PARTITIONS), Looks()
+    remembering = Standings(state, looks)
+    flushes = [0] * PARTITIONS
+    seen = set()
+    for step in range(600):
+        at, offset = rng.randrange(PARTITIONS), step // 8
+        match rng.randrange(4):
+            case 0:
+                flushes[at] += 1
+                folded = {topic: dict(enumerate(flushes)) for topic in ("video-tallies", "trend-tallies")}
+                written = dict.fromkeys(("interests", "videos-table", "trends"), offset)
+                positions, behind = {"views": flushes[at]}, {"views": rng.randrange(2)}
+                made = commit(at, flushes[at], tables=written, positions=positions, behind=behind, folded=folded)
+                feed_commit(state, made, NOW_MS - 9_000 + step)
+            case 1:
+                state.advance(rng.choice(["interests", "videos-table", "trends"]), at, offset)
+            case 2:
+                looks.add(look(NOW_MS - 5_000 + step, {("views", p): flushes[p] for p in range(PARTITIONS)}))
+            case 3 if step % 50 == 3:
+                state.reset()
+        for table in ("interests", "videos-table", "trends"):
+            found = remembering.of(table, at)
+            assert found == Standings(state, looks).of(table, at)
+            assert remembering.of(table, at) is found
+            seen.add((table, found.own.commit is None, found.own.since_ms))
+    assert len(seen) > 100
