@@ -55,8 +55,10 @@ class Engine(faust.Service):
         """Awaited at each assignment before a unit is opened (a catalogue that has to be caught up)."""
         self.cadence = Cadence(options)
         self._evicted = 0
-        self._flushes: set[asyncio.Task[None]] = set()
-        self._committing: set[Unit] = set()
+        self._commits: dict[Unit, asyncio.Task[None]] = {}
+        """Those under way."""
+        self._waiting: dict[Unit, int] = {}
+        """What each unit had before it when the load was last measured."""
         self._turn = asyncio.Lock()
         self._passed_s = 0.0
         """Of `busy_s`: how much there was when commits had their passes."""
@@ -108,7 +110,7 @@ class Engine(faust.Service):
                 due = self.busy_s - self._passed_s >= PASSES_EVERY_S
                 if due:
                     self._passed_s = self.busy_s
-                for _ in range(PASSES if due and self._flushes else 1):
+                for _ in range(PASSES if due and self._commits else 1):
                     await asyncio.sleep(0)
             await self._process(part)
 
@@ -195,35 +197,28 @@ class Engine(faust.Service):
             await asyncio.sleep(PACE_S)
             measured = self.cadence.measure()
             if self.accepting:
+                if measured:
+                    self._waiting = {unit: self._before(unit) for unit in self.units.values()}
+                    self._evict()
                 self._start_flushes(time.monotonic())
                 self._open_gates()
-                if measured:
-                    self._evict()
 
     def _start_flushes(self, now: float) -> None:
         left = self.cadence.at_once(len(self.units))
-        behind: dict[Unit, int] = {}
+        most = max(self._waiting.values(), default=0)
         for unit in self.cadence.longest_waiting(self.units.values(), now):
-            if unit.lock.locked() or unit in self._committing or not (unit.held or unit.has_work()):
+            if unit.lock.locked() or unit in self._commits or not (unit.held or unit.has_work()):
                 continue
-            # Once a look, and not at all while there is nothing to commit.
-            behind = behind or {each: self._waiting(each) for each in self.units.values()}
             fresh = unit.from_outside or unit.held.from_outside
-            if now - unit.last_flush < self.cadence.spacing_s(behind[unit], max(behind.values()), fresh=fresh):
+            if now - unit.last_flush < self.cadence.spacing_s(self._waiting.get(unit, 0), most, fresh=fresh):
                 continue
-            task = asyncio.create_task(self._commit(unit))
-            self._committing.add(unit)
-            task.add_done_callback(partial(self._committed, unit))
-            self._flushes.add(task)
+            task = self._commits[unit] = asyncio.create_task(self._commit(unit))
+            task.add_done_callback(partial(self._commits.pop, unit))
             left -= 1
             if not left:
                 return
 
-    def _committed(self, unit: Unit, task: asyncio.Task[None]) -> None:
-        self._committing.discard(unit)
-        self._flushes.discard(task)
-
-    def _waiting(self, unit: Unit) -> int:
+    def _before(self, unit: Unit) -> int:
         """Records that the unit has before it, without those that it was given and that its next commit takes in."""
         return max(0, sum(self.behind(unit).values()) - unit.held.records)
 

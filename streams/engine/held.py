@@ -26,10 +26,9 @@ class Held:
 
     def add(self, batch: RecordBatch, *, first: bool = False, internal: bool = False) -> None:
         """`first`: to be taken before those of other topics; `internal`: written by units for one another."""
-        if batch.tp not in self._batches:
-            others = dict(self._batches)
-            self._batches = {batch.tp: [], **others} if first else {**others, batch.tp: []}
-        self._batches[batch.tp].append(batch)
+        if first and batch.tp not in self._batches:
+            self._batches = {batch.tp: [], **self._batches}
+        self._batches.setdefault(batch.tp, []).append(batch)
         self.records += len(batch.records)
         if internal:
             self._internal.add(batch.tp)

@@ -124,7 +124,7 @@ class Child:
         self.kill(signal.SIGCONT)
         self.kill(signal.SIGTERM)
         await asyncio.wait([self._keeper], timeout=self.spec.stop_s)
-        self._kill_group()
+        self._kill_own_group()
         await asyncio.wait([self._keeper])
         if self.state not in {State.DONE, State.GIVEN_UP}:
             self._become(State.STOPPED)
@@ -205,13 +205,13 @@ class Child:
         assert self._process is not None
         code = await self._process.wait()
         # Whatever it had started must not outlive it.
-        self._kill_group()
+        self._kill_own_group()
         lived_s = time.monotonic() - self._started_s
         self._failures = 1 if lived_s >= self.spec.backoff.steady_s else self._failures + 1
         self.exits.append(Exit(code, lived_s, last_line(self.spec.log)))
         return code
 
-    def _kill_group(self) -> None:
+    def _kill_own_group(self) -> None:
         # Zero after its end: the number may then belong to others.
         group, self._group = self._group, 0
         _kill_group(group)
