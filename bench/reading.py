@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bench.errors import BenchError
 from streams.serving import routes_users, routes_videos
+from streams.serving.columns import user_columns, video_columns
 from streams.serving.memory import spare_collector
 from streams.serving.reader import TableReader
 from streams.serving.service import Service
@@ -45,9 +46,13 @@ class Asked(msgspec.Struct):
 
 
 class Many(msgspec.Struct):
-    """`get_many` of `at_once` ids. `library`: the decoded rows; `json`: these, encoded as the service sends them."""
+    """Many rows of `at_once` ids. `columns`: as numpy arrays (`streams.serving.columns`).
+
+    `library`: the decoded rows of `get_many`; `json`: these, encoded as the service sends them.
+    """
 
     at_once: int
+    columns: Asked
     library: Asked
     json: Asked
 
@@ -76,21 +81,25 @@ async def caught_up(settings: Settings) -> tuple[Service, CatchUp]:
 
 
 def many(service: Service, table: str) -> Many:
-    """Time `get_many` of users or videos chosen at random among those there are (each round others)."""
+    """Time reads of users or videos chosen at random among those there are: each round, and each way, others."""
     rng = random.Random(7)
     users = table == "interests"
     names = [key.decode() for key in (service.state.rows[table] if users else service.state.regions)]
     handler: Callable[[Service, Any], Any] = routes_users.get_many if users else routes_videos.get_many
     encode = msgspec.json.Encoder().encode
-    library, as_json = [], []
+    columns, library, as_json = [], [], []
     for _ in range(ROUNDS):
+        ids = rng.sample(names, MANY)
+        began = _now_s()
+        _ = user_columns(service, ids, LIMIT) if users else video_columns(service, ids)
+        columns.append(_now_s() - began)
         values = {"ids": rng.sample(names, MANY), "limit": LIMIT}
         began = _now_s()
         answer = handler(service, values)
         library.append(_now_s() - began)
         encode(answer)
         as_json.append(_now_s() - began)
-    return Many(MANY, _asked(library), _asked(as_json))
+    return Many(MANY, _asked(columns), _asked(library), _asked(as_json))
 
 
 def _now_s() -> NDArray[np.float64]:

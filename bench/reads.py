@@ -25,7 +25,7 @@ KINDS = ("users", "videos")
 
 
 class Reads(msgspec.Struct):
-    """What the last line says."""
+    """What the last line says. `get_many`: 500 users, and 500 videos, through the library."""
 
     partitions: int
     events: int
@@ -39,7 +39,7 @@ class Reads(msgspec.Struct):
 @click.option("--partitions", default=8, show_default=True, type=click.IntRange(1, 1024), help="Of every topic.")
 @click.option("--seconds", default=5.0, show_default=True, type=click.FloatRange(min=0.5), help="HTTP, each kind.")
 def command(events: int, partitions: int, seconds: float) -> None:
-    """Measure the read side: catch-up, `get_many` of 500, single reads over HTTP."""
+    """Measure the read side: catch-up, 500 rows at once (columns, `get_many`, JSON), single reads over HTTP."""
     console = Console(stderr=True)
     with own_cluster(partitions=partitions, time_mode="history") as (settings, folder):
         result = asyncio.run(_measure(settings, folder, events, seconds, console))

@@ -4,12 +4,15 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
+import msgspec
+
 from streams.core.compiled import compiled
 from streams.core.params import FAST_HALF_LIFE_MS, FAST_SHARE, NEGATIVE_SHARE, SLOW_HALF_LIFE_MS, SLOW_SHARE
 from streams.core.rows import COUNTER_HEADER, ROW_VERSION, USER_HEADER, WIDTHS, Counts, RowVersionError, UserRow
 
 I = TypeVar("I")  # noqa: E741
 C = TypeVar("C")
+F = TypeVar("F")
 Names = dict[int, tuple[str, str]]
 """Hash of a topic -> (kind, name)."""
 UNNAMED = (None, None)
@@ -23,7 +26,8 @@ KeysOf = dict[bytes, tuple[bytes, ...]]
 _TOTALS = [struct.Struct(f"<3{width}") for width in WIDTHS]
 _BASE = 2.0
 _HALF_LIVES_MS = float(FAST_HALF_LIFE_MS), float(SLOW_HALF_LIFE_MS)
-_SHARES = FAST_SHARE, SLOW_SHARE, NEGATIVE_SHARE
+WEIGHING = _BASE, _HALF_LIVES_MS, (FAST_SHARE, SLOW_SHARE, NEGATIVE_SHARE)
+"""By what the kernels weigh a user's topics."""
 
 
 class UserHead(NamedTuple):
@@ -45,7 +49,7 @@ def user_head(value: bytes) -> UserHead:
     """RowVersionError if another version wrote the row, or it ends before its lists."""
     check_version(value, "interests")
     if len(value) < USER_HEADER.size:
-        raise _too_short(value)
+        raise _too_short(value, "interests")
     _, flags, account, _, _, _, _, _, *rest = USER_HEADER.unpack_from(value)
     return UserHead(flags, account, *rest)
 
@@ -68,12 +72,12 @@ def read_users(
 ) -> list[UserRead[C, I] | None]:
     """Each user's row as weighed at `at_least_ms`, or at its newest event if that is later; None for None.
 
-    Topics of the greatest scores come first, equal ones by hash; O(topics x limit) a row. RowVersionError if another
-    version wrote a row or it is shorter than it says.
+    Topics of the greatest scores come first, equal ones by hash; O(topics x limit) a row at most. RowVersionError if
+    another version wrote a row or it is shorter than it says.
     """
     if (kernel := compiled("reading")) is not None:
         found: list[UserRead[C, I] | None] | None = kernel.users(
-            list(values), list(at_least_ms), ROW_VERSION, _BASE, _HALF_LIVES_MS, _SHARES, *wanted
+            list(values), list(at_least_ms), ROW_VERSION, *WEIGHING, *wanted
         )
         if found is not None:
             return found
@@ -103,7 +107,7 @@ def _top(value: bytes, now: tuple[float, float], wanted: Wanted[C, I]) -> list[I
     try:
         row = UserRow.decode(value)
     except struct.error as error:
-        raise _too_short(value) from error
+        raise _too_short(value, "interests") from error
     positive = {topic: (fast * fast_now, slow * slow_now) for topic, fast, slow in row.positive}
     negative = {topic: slow * slow_now for topic, slow in row.negative}
     scored = []
@@ -118,8 +122,8 @@ def _top(value: bytes, now: tuple[float, float], wanted: Wanted[C, I]) -> list[I
     ]
 
 
-def _too_short(value: bytes) -> RowVersionError:
-    return RowVersionError(f"interests: a row of {len(value)} bytes is shorter than it says")
+def _too_short(value: bytes, table: str) -> RowVersionError:
+    return RowVersionError(f"{table}: a row of {len(value)} bytes is shorter than it says")
 
 
 def read_videos(
@@ -127,7 +131,8 @@ def read_videos(
 ) -> list[VideoRead[C] | None]:
     """The rows of each video put together, None if it has none. Regions ascending; O(regions) a video.
 
-    `counted(views, likes, shares)` makes the totals. RowVersionError if another version wrote a row.
+    `counted(views, likes, shares)` makes the totals. RowVersionError if another version wrote a row of counts or it is
+    cut; that of the facts is not looked at.
     """
     if (kernel := compiled("reading")) is not None:
         found: list[VideoRead[C] | None] | None = kernel.videos(
@@ -151,10 +156,22 @@ def _read_video(
 
 
 def totals_of(value: bytes) -> Counts:
-    """Lifetime totals of a counter row. RowVersionError if another version wrote it."""
+    """Lifetime totals of a counter row. RowVersionError if another version wrote it or it ends before them."""
     check_version(value, "counters")
-    views, likes, shares = _TOTALS[value[1] >> 4].unpack_from(value, COUNTER_HEADER.size)
+    try:
+        views, likes, shares = _TOTALS[value[1] >> 4].unpack_from(value, COUNTER_HEADER.size)
+    except (IndexError, struct.error) as error:
+        raise _too_short(value, "counters") from error
     return views, likes, shares
+
+
+def facts_of(value: bytes, decode: Callable[[memoryview], F]) -> F:
+    """What `decode` makes of a row of facts behind its version. RowVersionError if it is of another one, or cut."""
+    check_version(value, "videos-table")
+    try:
+        return decode(memoryview(value)[1:])
+    except msgspec.DecodeError as error:
+        raise RowVersionError(f"videos-table: a row of {len(value)} bytes cannot be read: {error}") from error
 
 
 def check_version(value: bytes, table: str) -> None:

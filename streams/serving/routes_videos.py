@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from streams.core.reading import VideoRead, check_version, read_videos
+from streams.core.reading import VideoRead, facts_of, read_videos
 from streams.core.rows import Counts
 from streams.serving import params, problems
 from streams.serving.service import Route, Service, Values
@@ -34,7 +34,7 @@ def get_video(service: Service, values: Values) -> VideoAnswer:
     if read is None:
         raise problems.unknown("id", name, "neither facts nor interactions of this video were folded", as_of)
     facts, totals, regions = read
-    return VideoAnswer(name, as_of.partition, *_applied(facts), totals, regions, as_of=as_of)
+    return VideoAnswer(name, as_of.partition, *applied(facts), totals, regions, as_of=as_of)
 
 
 def get_many(service: Service, values: Values) -> VideosAnswer:
@@ -50,7 +50,7 @@ def _result(name: str, partition: int, read: Read | None) -> VideoResult:
     if read is None:
         return VideoResult(name, "unknown")
     facts, totals, regions = read
-    return VideoResult(name, "ok", Video(name, partition, *_applied(facts), totals, regions))
+    return VideoResult(name, "ok", Video(name, partition, *applied(facts), totals, regions))
 
 
 def find(state: ReaderState, names: list[bytes]) -> list[Read | None]:
@@ -58,14 +58,14 @@ def find(state: ReaderState, names: list[bytes]) -> list[Read | None]:
     return read_videos(names, state.regions, state.rows[TABLE], Counted)
 
 
-def _applied(row: bytes | None) -> tuple[Literal["live", "not-live", "removed", "unknown"], Facts | None]:
+def applied(row: bytes | None) -> tuple[Literal["live", "not-live", "removed", "unknown"], Facts | None]:
+    """Status and facts of a row of facts. RowVersionError if it cannot be read."""
     if row is None:
         return "unknown", None
-    check_version(row, TABLE)
-    applied = _decode(memoryview(row)[1:])
-    if applied.facts is None:
+    begin = facts_of(row, _decode)
+    if begin.facts is None:
         return "removed", None
-    return "live" if applied.live else "not-live", applied.facts
+    return "live" if begin.live else "not-live", begin.facts
 
 
 def counted(counts: Counts) -> Counted:
