@@ -24,7 +24,7 @@ help: ## List the targets
 .PHONY: setup
 setup: $(READY) ## Create .venv from the hashed requirements (the other targets do it by themselves)
 
-$(READY): requirements/dev.txt pyproject.toml $(wildcard setup.py) $(wildcard streams/*/*.pyx streams/*/*/*.pyx streams/*/*/*.pxi)
+$(READY): requirements/dev.txt pyproject.toml $(wildcard setup.py) $(wildcard streams/*/*.pyx streams/*/*/*.pyx streams/*/*/*.px[id])
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or use make PYTHON=/path/to/python"; exit 78; }
 	@echo "Setting up $(VENV) (once, about a minute)"
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
