@@ -33,8 +33,8 @@ def register(app: App, catalogue: Catalogue) -> Any:
     )
 
     @app.agent(app.batch_topic(*TOPICS), name="interests")
-    async def interests(batches: StreamT[Any]) -> None:
-        async for batch in batches:
-            await app.engine.process(batch)
+    async def interests(polls: StreamT[Any]) -> None:
+        async for polled in polls:
+            await app.engine.take(polled)
 
     return interests

@@ -67,8 +67,8 @@ def register(app: App) -> Any:
     )
 
     @app.agent(app.batch_topic(*TOPICS), name="trends")
-    async def trends(batches: StreamT[Any]) -> None:
-        async for batch in batches:
-            await app.engine.process(batch)
+    async def trends(polls: StreamT[Any]) -> None:
+        async for polled in polls:
+            await app.engine.take(polled)
 
     return trends

@@ -32,8 +32,8 @@ def register(app: App) -> Any:
     )
 
     @app.agent(app.batch_topic(*TOPICS), name="videos")
-    async def videos(batches: StreamT[Any]) -> None:
-        async for batch in batches:
-            await app.engine.process(batch)
+    async def videos(polls: StreamT[Any]) -> None:
+        async for polled in polls:
+            await app.engine.take(polled)
 
     return videos

@@ -1,4 +1,4 @@
-"""A whole fetched batch as one Faust event, so that Faust's cost per event is paid once for thousands of records."""
+"""All that a poll brought for an agent as one Faust event: Faust's cost per event is paid once for many records."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -8,9 +8,9 @@ from faust.types import TP
 
 
 class RecordBatch(NamedTuple):
-    """What an agent sees as one event.
+    """Records of one partition, as fetched.
 
-    It stands for the log offsets [start, next_offset), control and compacted records included, so the batches of a
+    They stand for the log offsets [start, next_offset), control and compacted records included, so the batches of a
     partition chain without a hole. `start` is None when the assignment changed during the fetch.
     Records have key, value, offset, timestamp (ms) and headers.
     """
@@ -32,7 +32,7 @@ class RecordBatch(NamedTuple):
 
 
 class Envelope:
-    """A batch that looks like one Kafka record to Faust's consumer."""
+    """Batches of one poll, looking to Faust's consumer like one Kafka record: the last of the first of them."""
 
     __slots__ = ("offset", "partition", "topic", "value")
 
@@ -40,14 +40,15 @@ class Envelope:
     headers = ()
     serialized_key_size = serialized_value_size = 0
 
-    def __init__(self, batch: RecordBatch) -> None:
-        self.topic, self.partition = batch.tp
-        self.offset = batch.records[-1].offset
-        self.value = batch
+    def __init__(self, batches: Sequence[RecordBatch]) -> None:
+        first = batches[0]
+        self.topic, self.partition = first.tp
+        self.offset = first.records[-1].offset
+        self.value = batches
 
 
 class BatchSchema(faust.Schema[Any, Any]):
-    """Hands the batch to the agent as it is."""
+    """Hands the batches to the agent as they are."""
 
     def compile(self, app: Any, *, on_key_decode_error: Any = None, **kwargs: Any) -> Any:
         del on_key_decode_error, kwargs

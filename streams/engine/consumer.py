@@ -70,7 +70,7 @@ def positions(consumer: Any) -> tuple[Any, Positions]:
 
 
 class Consumer(driver.Consumer):
-    """Wraps what was fetched from each partition into one event."""
+    """Wraps what a poll brought for each agent into one event: often it is ten partitions with 20 records each."""
 
     app: Any
     ranges: tuple[Positions, Positions] = ({}, {})
@@ -85,13 +85,14 @@ class Consumer(driver.Consumer):
         if not records:
             return records, active
         before, after = self.ranges
-        out = {}
+        engine = self.app.engine
+        polled: dict[str, list[RecordBatch]] = {}
         for key, fetched in records.items():
             tp = TP(*key)
             batch = RecordBatch(tp, before.get(tp), after[tp], fetched)
-            self.app.engine.delivered[tp] = batch.next_offset
-            out[tp] = [Envelope(batch)]
-        return out, active
+            engine.delivered[tp] = batch.next_offset
+            polled.setdefault(engine.agent_of[tp.topic], []).append(batch)
+        return {batches[0].tp: [Envelope(batches)] for batches in polled.values()}, active
 
     async def wait_empty(self) -> None:
         """Called at revocation and at shutdown, always before the next assignment."""

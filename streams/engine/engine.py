@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -42,6 +42,8 @@ class Engine(faust.Service):
         self.options = options
         self.meter: Meter = meter or NoMeter()
         self.stages: tuple[Stage, ...] = ()
+        self.agent_of: dict[str, str] = {}
+        """Topic -> the stage whose agent reads it."""
         self.units: dict[int, Unit] = {}
         self.delivered: dict[TP, int] = {}
         self.accepting = False
@@ -65,10 +67,11 @@ class Engine(faust.Service):
 
     def add(self, stage: Stage) -> None:
         self.stages = (*self.stages, stage)
+        self.agent_of |= {self.options.topic_prefix + topic: stage.name for topic in stage.topics}
 
     @property
     def sources(self) -> set[str]:
-        return {self.options.topic_prefix + topic for stage in self.stages for topic in stage.topics}
+        return set(self.agent_of)
 
     async def on_start(self) -> None:
         await self.add_runtime_dependency(self.follower)
@@ -83,6 +86,11 @@ class Engine(faust.Service):
         self.opener.close()
 
     # -- agents
+
+    async def take(self, polled: Sequence[RecordBatch]) -> None:
+        """Take what one poll brought for an agent."""
+        for batch in polled:
+            await self.process(batch)
 
     async def process(self, batch: RecordBatch) -> None:
         """Take one batch: it is folded when its unit commits, or as soon as there is enough to fold."""

@@ -10,7 +10,7 @@ from faust.types import TP
 
 from streams.engine.batches import Envelope, RecordBatch
 from streams.engine.changelog import Follower
-from streams.engine.consumer import ConsumerThread
+from streams.engine.consumer import Consumer, ConsumerThread
 from streams.engine.images import Images
 from streams.engine.store import LocalCopy
 from streams.engine.unit import Unit
@@ -101,8 +101,32 @@ async def test_a_fetch_that_lives_through_an_assignment_has_no_start(
 
 
 def test_an_envelope_is_one_record_to_faust() -> None:
-    envelope = Envelope(batch(10, range(10, 15)))
+    envelope = Envelope([batch(10, range(10, 15)), batch(20, range(20, 22))])
     assert (envelope.topic, envelope.partition, envelope.offset) == ("words", 0, 14)
+
+
+async def test_a_poll_is_one_event_for_each_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the number of partitions; nothing of it is lost, and each batch keeps its own range."""
+    places = [TP("words", 0), TP("passed", 0), TP("rules", 0), TP("words", 1)]
+    found = {tp: [record(10 * at)] for at, tp in enumerate(places, start=1)}
+
+    async def wait(*_: Any) -> Any:
+        return found, set(found)
+
+    monkeypatch.setattr(driver.Consumer, "_wait_next_records", wait)
+    agents = {"words": "keys", "rules": "keys", "passed": "words"}
+    engine = SimpleNamespace(agent_of=agents, delivered={})
+    consumer = object.__new__(Consumer)
+    consumer.app = SimpleNamespace(engine=engine)
+    consumer.ranges = dict.fromkeys(places, 5), {tp: 10 * at + 1 for at, tp in enumerate(places, start=1)}
+    events, active = await consumer._wait_next_records(1.0)
+    assert active == set(found)
+    assert [(tp, envelope.offset) for tp, (envelope,) in events.items()] == [(places[0], 10), (places[1], 20)]
+    batches = [batch for (envelope,) in events.values() for batch in envelope.value]
+    assert [(b.tp, b.start, b.next_offset, b.records) for b in batches] == [
+        (places[at], 5, 10 * at + 11, found[places[at]]) for at in (0, 2, 3, 1)
+    ]
+    assert engine.delivered == {b.tp: b.next_offset for b in batches}
 
 
 async def test_changelog_records_of_an_old_assignment_are_not_applied(tmp_path: Path) -> None:

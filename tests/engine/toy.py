@@ -130,14 +130,14 @@ def build(options: Options) -> App:
                          internal=frozenset({"passed"})))  # fmt: skip
 
     @app.agent(app.batch_topic("words", "rules"), name="keys")
-    async def keys(batches: Any) -> None:
-        async for batch in batches:
-            await app.engine.process(batch)
+    async def keys(polls: Any) -> None:
+        async for polled in polls:
+            await app.engine.take(polled)
 
     @app.agent(app.batch_topic("passed"), name="words")
-    async def words(batches: Any) -> None:
-        async for batch in batches:
-            await app.engine.process(batch)
+    async def words(polls: Any) -> None:
+        async for polled in polls:
+            await app.engine.take(polled)
 
     app.companions.append(Watchdog(app.engine))
     return app
