@@ -95,7 +95,7 @@ def test_without_some_is_as_if_they_had_no_row(values: list[bytes | None], data:
     since_ms = [NOW_MS] * len(values)
     shown = [None if hide else value for value, hide in zip(values, hidden, strict=True)]
     found: Any = without(read_user_columns(values, since_ms, 20), np.array(hidden, np.bool_))
-    expected = read_user_columns(shown, since_ms, 20)
+    expected: Any = read_user_columns(shown, since_ms, 20)
     for one, other in zip(found, expected, strict=True):
         assert (one.dtype, one.shape, one.tolist()) == (other.dtype, other.shape, other.tolist())
 
