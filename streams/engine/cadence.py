@@ -13,7 +13,7 @@ PACE_S = 0.02
 MEASURED_S = 0.2
 SMOOTHED = 0.3
 """Weight of the newest measurement of the load."""
-EASY_SHARE, FULL_SHARE = 0.6, 0.95
+EASY_SHARE, FULL_SHARE = 0.8, 1.0
 """Of a core: from the first on commits grow rarer, at the second they are as rare as they get. In between the load
 settles by itself: rarer commits cost less."""
 LAGGING = 10_000

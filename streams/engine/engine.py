@@ -61,7 +61,7 @@ class Engine(faust.Service):
         """Those under way."""
         self._waiting: dict[Unit, int] = {}
         """What each unit had before it when the load was last measured."""
-        self._turn = asyncio.Lock()
+        self._turn, self._commit_turn = asyncio.Lock(), asyncio.Lock()
         self._passed_s = 0.0
         """Of `busy_s`: how much there was when commits had their passes."""
 
@@ -103,11 +103,10 @@ class Engine(faust.Service):
             await self._fold_held(unit)
 
     async def _fold_held(self, unit: Unit) -> None:
-        """Fold what the unit was given, each partition in order."""
+        """Fold what the unit was given until now, each partition in order."""
         async with unit.folding:
-            while unit.held:
-                for batch in unit.held.take():
-                    await self._in_slices(batch)
+            for batch in unit.held.take():
+                await self._in_slices(batch)
 
     async def _in_slices(self, batch: RecordBatch) -> None:
         """Commits and heartbeats are never kept waiting for long."""
@@ -157,10 +156,11 @@ class Engine(faust.Service):
         return applied
 
     async def _commit(self, unit: Unit) -> None:
-        """What a unit was given and what it has folded. Where folding is under way, what is folded until now."""
+        """Fold what the unit was given, one unit after another, and commit; what it has, if it is folding already."""
         try:
-            if not unit.folding.locked():
-                await self._fold_held(unit)
+            async with self._commit_turn:
+                if not unit.folding.locked():
+                    await self._fold_held(unit)
             await self.flush(unit)
         except asyncio.CancelledError:
             raise

@@ -13,16 +13,17 @@ class Held:
 
     def __init__(self) -> None:
         self._batches: dict[TP, list[RecordBatch]] = {}
+        self._due: dict[TP, list[RecordBatch]] = {}
         self._internal: set[TP] = set()
         self.records = 0
 
     def __bool__(self) -> bool:
-        return bool(self._batches)
+        return bool(self._batches or self._due)
 
     @property
     def from_outside(self) -> bool:
         """Whether records are among them that no unit wrote."""
-        return not self._batches.keys() <= self._internal
+        return not self._batches.keys() | self._due.keys() <= self._internal
 
     def add(self, batch: RecordBatch, *, first: bool = False, internal: bool = False) -> None:
         """`first`: to be taken before those of other topics; `internal`: written by units for one another."""
@@ -33,15 +34,23 @@ class Held:
         if internal:
             self._internal.add(batch.tp)
 
-    def take(self) -> list[RecordBatch]:
-        """Those of one partition, as few batches as can be; they are no longer held."""
-        found = self._batches.pop(next(iter(self._batches)))
-        self.records -= sum(len(batch.records) for batch in found)
-        return [joined(run) for run in _runs(found)]
+    def take(self) -> Iterator[RecordBatch]:
+        """What is held now, by partition and as few batches as can be; each is held until it is asked for.
+
+        What is added meanwhile stays for the next time: where there is always more, this would not end.
+        """
+        for tp, batches in self._batches.items():
+            self._due.setdefault(tp, []).extend(batches)
+        self._batches = {}
+        while self._due:
+            found = self._due.pop(next(iter(self._due)))
+            self.records -= sum(len(batch.records) for batch in found)
+            yield from [joined(run) for run in _runs(found)]
 
     def clear(self) -> None:
         """They are read again."""
         self._batches.clear()
+        self._due.clear()
         self.records = 0
 
 

@@ -55,9 +55,8 @@ def test_all_records_come_out_in_order_in_batches_that_stand_for_the_same_offset
     assert held.records == sum(len(one.records) for batches in given.values() for one in batches)
     assert held.from_outside == any(topic != INTERNAL for topic in given)
     taken: dict[str, list[RecordBatch]] = {}
-    while held:
-        found = held.take()
-        taken[found[0].tp.topic] = found
+    for one in held.take():
+        taken.setdefault(one.tp.topic, []).append(one)
     assert taken.keys() == given.keys()
     assert next(iter(taken), FIRST) == FIRST or FIRST not in taken
     for topic, found in taken.items():
@@ -73,17 +72,58 @@ def test_what_chains_is_one_batch() -> None:
     held = Held()
     for added in (batch("views", 0, 3), batch("tallies", 0, 1), batch("views", 3, 2, 1), batch("views", 6, 1)):
         hold(held, added)
-    (one,) = held.take()
+    one = next(held.take())
     assert (one.tp.topic, one.start, one.next_offset, len(one.records)) == ("views", 0, 7, 6)
     assert not held.from_outside
     held.clear()
     assert (bool(held), held.records) == (False, 0)
 
 
-def engine_of(unit: Any, folded: list[Any]) -> Engine:
-    """An engine whose only unit folds by noting what it is given, and commits by noting that."""
+def test_what_comes_while_batches_are_taken_waits_for_the_next_time() -> None:
+    held = Held()
+    hold(held, batch("views", 0, 3))
+    hold(held, batch("tallies", 0, 1))
+    first = held.take()
+    assert len(next(first).records) == 3
+    hold(held, batch("views", 3, 2))
+    assert held.records == 3
+    assert [one.tp.topic for one in first] == ["tallies"]
+    assert held
+    (later,) = held.take()
+    assert (later.start, len(later.records), held.records, bool(held)) == (3, 2, 0, False)
+
+
+def test_what_was_left_when_taking_ended_early_comes_first_the_next_time() -> None:
+    held = Held()
+    for topic in ("views", "tallies"):
+        hold(held, batch(topic, 0, 1))
+    next(held.take())
+    hold(held, batch("tallies", 1, 1))
+    hold(held, batch("views", 1, 1))
+    assert [(one.tp.topic, one.start, len(one.records)) for one in held.take()] == [("tallies", 0, 2), ("views", 1, 1)]
+
+
+def test_what_is_cleared_while_batches_are_taken_is_not_handed_out() -> None:
+    held = Held()
+    for topic in ("views", "tallies"):
+        hold(held, batch(topic, 0, 1))
+    taking = held.take()
+    next(taking)
+    held.clear()
+    assert list(taking) == []
+
+
+def unit_of() -> Any:
+    return SimpleNamespace(
+        held=Held(), folding=asyncio.Lock(), gate={}, images=SimpleNamespace(waiting=lambda: 0),
+        comes_first=lambda tp: tp.topic == FIRST, is_internal=lambda tp: tp.topic == INTERNAL,
+    )  # fmt: skip
+
+
+def engine_of(folded: list[Any], *units: Any) -> Engine:
+    """An engine whose units fold by noting what they are given, and commit by noting that."""
     engine = Engine(SimpleNamespace(), Options("", "", 1, Path()))
-    engine.units, engine.accepting = {0: unit}, True
+    engine.units, engine.accepting = dict(enumerate(units)), True
 
     async def fold(part: RecordBatch) -> None:
         folded.append((part.tp.topic, len(part.records)))
@@ -96,12 +136,8 @@ def engine_of(unit: Any, folded: list[Any]) -> Engine:
 
 
 async def test_small_batches_wait_for_the_commit_and_large_ones_do_not() -> None:
-    unit: Any = SimpleNamespace(
-        held=Held(), folding=asyncio.Lock(), gate={}, images=SimpleNamespace(waiting=lambda: 0),
-        comes_first=lambda tp: tp.topic == FIRST, is_internal=lambda tp: tp.topic == INTERNAL,
-    )  # fmt: skip
-    folded: list[Any] = []
-    engine = engine_of(unit, folded)
+    unit, folded = unit_of(), list[Any]()
+    engine = engine_of(folded, unit)
     await engine.process(batch("views", 0, 3))
     await engine.process(batch("tallies", 0, 2))
     await engine.process(batch("views", 3, 4))
@@ -121,3 +157,16 @@ async def test_small_batches_wait_for_the_commit_and_large_ones_do_not() -> None
     unit.gate = {TP("views", 0): 9}
     await engine.process(batch("likes", 1, 1))
     assert folded == [("likes", 1)]
+
+
+async def test_units_whose_commits_are_due_fold_one_after_another() -> None:
+    """Taking turns, slice by slice, all of them would commit when the last one could."""
+    units, folded = (unit_of(), unit_of(), unit_of()), list[Any]()
+    engine = engine_of(folded, *units)
+    for count, unit in enumerate(units, 1):
+        for topic in ("likes", "views"):
+            hold(unit.held, batch(topic, 0, count))
+    await asyncio.gather(*map(engine._commit, units))
+    order = [entry for entry in folded if entry != "commit"]
+    assert order == [(topic, count) for count in (1, 2, 3) for topic in ("likes", "views")]
+    assert folded.count("commit") == len(units)
