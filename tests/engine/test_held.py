@@ -72,9 +72,12 @@ def test_what_chains_is_one_batch() -> None:
     held = Held()
     for added in (batch("views", 0, 3), batch("tallies", 0, 1), batch("views", 3, 2, 1), batch("views", 6, 1)):
         hold(held, added)
-    one = next(held.take())
+    taking = held.take()
+    one = next(taking)
     assert (one.tp.topic, one.start, one.next_offset, len(one.records)) == ("views", 0, 7, 6)
     assert not held.from_outside
+    assert [other.tp.topic for other in taking] == ["tallies"]
+    hold(held, batch("views", 7, 1))
     held.clear()
     assert (bool(held), held.records) == (False, 0)
 
@@ -111,6 +114,7 @@ def test_what_is_cleared_while_batches_are_taken_is_not_handed_out() -> None:
     next(taking)
     held.clear()
     assert list(taking) == []
+    assert (bool(held), held.records) == (False, 0)
 
 
 def unit_of() -> Any:
