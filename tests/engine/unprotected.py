@@ -5,6 +5,7 @@ LACKING is a key of `LACKING` below or `nothing`; SCRIPT is a comma-separated li
 """
 
 import asyncio
+import contextvars
 import functools
 import inspect
 import os
@@ -106,15 +107,24 @@ LACKING: dict[str, Callable[[], None]] = {
 
 
 def follow(script: str) -> None:
-    """Send this process the signals of the script at its points."""
+    """Send this process the signals of the script at its points; after the first, only in the commit that met it.
+
+    Several units commit at the same time: another one's end would come too soon.
+    """
     steps = [step.split(":") for step in script.split(",") if step]
+    begun = False
+    in_this_commit = contextvars.ContextVar("in_this_commit", default=False)
 
     def hit(name: str) -> None:
-        if steps and steps[0][0] == name:
-            left = int(steps[0][1]) - 1
-            steps[0][1] = str(left)
-            if left == 0:
-                os.kill(os.getpid(), signal.Signals[steps.pop(0)[2]])
+        nonlocal begun
+        if not steps or steps[0][0] != name or (begun and not in_this_commit.get()):
+            return
+        left = int(steps[0][1]) - 1
+        steps[0][1] = str(left)
+        if left == 0:
+            begun = True
+            in_this_commit.set(True)
+            os.kill(os.getpid(), signal.Signals[steps.pop(0)[2]])
 
     TRANSACTION.hit = UNIT.hit = hit
 
