@@ -3,8 +3,10 @@
 import asyncio
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -13,8 +15,8 @@ from streams.engine.exits import ExitCode, leave
 from streams.engine.membership import give_way
 from streams.engine.offset_fetch import heed_errors
 from streams.engine.origins import trimmed
+from streams.engine.ranges import Positions, Ranges
 
-Positions = dict[TP, int]
 LONG_POLL_MS = 250
 
 
@@ -22,6 +24,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread that owns the aiokafka consumer."""
 
     consumer: Any
+    ranges: Ranges
 
     async def on_start(self) -> None:
         await super().on_start()
@@ -30,6 +33,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
+        self.ranges = Ranges()
         consumer._isolation_level = "read_committed"  # Faust has no setting for it
         # Faust asks for 1,500 ms; ListOffsets and fetches after a seek queue behind the long poll.
         consumer._fetch_max_wait_ms = LONG_POLL_MS
@@ -48,9 +52,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         while True:
             assignment, before = positions(consumer)
             records = await super()._fetch_records(consumer, active_partitions, 0, max_records)
+            same, after = positions(consumer)
+            starts = self.ranges.of(assignment if assignment is same else None, before, after, records)
             if records:
-                same, after = positions(consumer)
-                self.consumer.ranges = (before if assignment is same else {}, after)
+                self.consumer.ranges = (starts, after)
                 return records
             left = deadline - time.monotonic()
             if left <= 0 or not self.consumer.flow_active or consumer._closed:
@@ -123,7 +128,8 @@ class Consumer(driver.Consumer):
             if self.app.options.accept_loss:
                 leave(ExitCode.RESTART, "source-trimmed", tp=str(tp), position=position, begins=begins)
             trimmed(tp, position, begins)
-        await self.seek_wait({tp: position})
+        with suppress(IllegalStateError):  # no longer assigned: whoever has it now reads on from its own position
+            await self.seek_wait({tp: position})
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's livelock detector counts single records; the engine's watchdog replaces it."""

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -12,6 +13,7 @@ from streams.engine.batches import Envelope, RecordBatch
 from streams.engine.changelog import Follower
 from streams.engine.consumer import Consumer, ConsumerThread
 from streams.engine.images import Images
+from streams.engine.ranges import Ranges
 from streams.engine.store import LocalCopy
 from streams.engine.unit import Unit
 from tests.engine import toy
@@ -93,11 +95,25 @@ async def test_a_fetch_that_lives_through_an_assignment_has_no_start(
 
     monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_fetch_records", fetch)
     thread = object.__new__(ConsumerThread)
-    thread.consumer = SimpleNamespace(flow_active=True, ranges=({}, {}))
+    thread.consumer, thread.ranges = SimpleNamespace(flow_active=True, ranges=({}, {})), Ranges()
     await thread._fetch_records(consumer, {WORDS}, 1.0, 100)
     before, after = thread.consumer.ranges
     assert before.get(WORDS) == (None if reassigned else 10)
     assert after[WORDS] == 40
+
+
+async def test_to_seek_in_a_partition_that_was_revoked_meanwhile_is_nothing() -> None:
+    consumer: Any = object.__new__(Consumer)
+    consumer.app = SimpleNamespace()
+
+    async def earliest(tp: TP) -> dict[TP, int]:
+        return {tp: 0}
+
+    async def seek(_: Any) -> None:
+        raise IllegalStateError("No current assignment for partition")
+
+    consumer.earliest_offsets, consumer.seek_wait = earliest, seek
+    await consumer.seek_back(WORDS, 10)
 
 
 def test_an_envelope_is_one_record_to_faust() -> None:
