@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     )
 
     row_budget: int = Field(default=2_000_000, ge=1, description="rows a worker holds in memory before it evicts")
-    flush_ms: int = Field(default=250, ge=1, description="time between commits up to 0.8 of a core")
+    flush_ms: int = Field(default=200, ge=1, description="time between commits up to 0.8 of a core")
     flush_ms_under_load: int = Field(default=1_000, ge=1, description="time between commits from a whole core on")
     max_pending_events: int = Field(default=200_000, ge=1, description="events folded and not yet committed, at most")
     store_cache_bytes: int = Field(default=64 * MIB, ge=MIB, description="block cache of the local copies, shared")

@@ -78,7 +78,7 @@ class Options:
     meaning: Mapping[str, int] = field(default_factory=dict)
     commits_topic: str = "commits"
     dead_letters_topic: str = "dead-letters"
-    flush_s: float = 0.25
+    flush_s: float = 0.2
     flush_under_load_s: float = 1.0
     max_pending: int = 200_000
     row_budget: int = 2_000_000

@@ -12,21 +12,20 @@ from faust.types import TP
 
 from streams.engine.api import Options, Stage
 from streams.engine.batches import RecordBatch
-from streams.engine.budget import max_pending, to_evict
-from streams.engine.cadence import PACE_S, Cadence
+from streams.engine.budget import max_pending
+from streams.engine.cadence import LAGGING, PACE_S, Cadence
 from streams.engine.changelog import Follower
 from streams.engine.exits import FENCED, ExitCode, TooLargeError, cause_of, leave
 from streams.engine.meter import Meter, NoMeter
 from streams.engine.opening import Opener
 from streams.engine.poison import Bisection, HandlerFailedError
+from streams.engine.sweeping import LOOK_S, Sweeping
 from streams.engine.unit import Unit
 
 log = structlog.get_logger("streams.engine")
 
 RAISE_LIMIT = "raise max.message.bytes of the topic (and the brokers' message.max.bytes) above it: nothing is lost"
 FOLDED_AT_ONCE = 4_000
-UNSWEPT_AT_MOST = 2
-"""Times the number of images at which a sweep begins: with more of them, folding waits for the sweep."""
 PASSES, PASSES_EVERY_S = 8, 0.004
 """Passes of the event loop after so long a time of folding while a commit is under way: from the bytes of an answer of
 the broker to the next request it takes about as many. With one, each step of a commit would wait for eight slices; with
@@ -52,11 +51,11 @@ class Engine(faust.Service):
         self.follower = Follower(options)
         self.opener = Opener(self)
         self.bisection = Bisection(self)
+        self.sweeping = Sweeping(self)
         self.busy_s = 0.0
         self.prerequisites: list[Callable[[], Awaitable[None]]] = []
         """Awaited at each assignment before a unit is opened (a catalogue that has to be caught up)."""
         self.cadence = Cadence(options)
-        self._evicted = 0
         self._commits: dict[Unit, asyncio.Task[None]] = {}
         """Those under way."""
         self._waiting: dict[Unit, int] = {}
@@ -111,7 +110,7 @@ class Engine(faust.Service):
     async def _in_slices(self, batch: RecordBatch) -> None:
         """Commits and heartbeats are never kept waiting for long."""
         for part in batch.slices(FOLDED_AT_ONCE):
-            while self.accepting and self._unswept() > UNSWEPT_AT_MOST * self.options.unswept_rows:
+            while self.accepting and self.sweeping.overdue():
                 await self.sleep(PACE_S)
             async with self._turn:
                 due = self.busy_s - self._passed_s >= PASSES_EVERY_S
@@ -160,6 +159,8 @@ class Engine(faust.Service):
         try:
             async with self._commit_turn:
                 if not unit.folding.locked():
+                    if self._waiting.get(unit, 0) <= LAGGING and not unit.lock.locked():
+                        unit.producer.begin()
                     await self._fold_held(unit)
             await self.flush(unit)
         except asyncio.CancelledError:
@@ -207,7 +208,7 @@ class Engine(faust.Service):
             if self.accepting:
                 if measured:
                     self._waiting = {unit: self._before(unit) for unit in self.units.values()}
-                    self._evict()
+                    self.sweeping.evict()
                 self._start_flushes(time.monotonic())
                 self._open_gates()
 
@@ -243,40 +244,12 @@ class Engine(faust.Service):
             if not unit.gate:
                 self.app.consumer.resume_partitions(set(unit.positions))
 
-    def _evict(self) -> None:
-        pinned = {unit: sum(fold.pinned() for fold in unit.folds.values()) for unit in self.units.values()}
-        loose = {unit: unit.resident() - kept for unit, kept in pinned.items()}
-        total = sum(loose.values())
-        aim = to_evict(total, sum(pinned.values()), self.options.row_budget)
-        for unit, rows in loose.items() if aim else ():
-            for stage, gone in unit.evict(aim * rows // total).items():
-                self._evicted += gone
-                self.meter.count("evictions", gone, stage=stage)
-
     @faust.Service.task
     async def _sweeper(self) -> None:
-        last = time.monotonic()
         while not self.should_stop:
-            await self.sleep(0.5)
-            waiting = self._unswept()
-            due = time.monotonic() - last >= self.options.sweep_s
-            if self.accepting and (due or waiting > self.options.unswept_rows):
-                await self._sweep()
-                last = time.monotonic()
-
-    def _unswept(self) -> int:
-        return sum(unit.images.waiting() for unit in self.units.values())
-
-    async def _sweep(self) -> None:
-        started, rows = time.perf_counter(), 0
-        for unit in list(self.units.values()):
-            if unit.number in self.units and self.accepting:
-                rows += await unit.sweep()
-        if rows or self._evicted:
-            log.info("swept", rows=rows, evicted=self._evicted)
-        self._evicted = 0
-        self.meter.count("rows_swept", rows)
-        self.meter.observe("sweep_seconds", time.perf_counter() - started)
+            await self.sleep(LOOK_S)
+            if self.accepting and self.sweeping.due():
+                await self.sweeping.sweep()
 
     # -- rebalance
 

@@ -5,6 +5,7 @@ import signal
 
 VARIABLE = "STREAMS_FAILPOINT"
 POINTS = (
+    "begun",
     "collected",
     "announced",
     "sent",

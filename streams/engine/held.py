@@ -13,17 +13,16 @@ class Held:
 
     def __init__(self) -> None:
         self._batches: dict[TP, list[RecordBatch]] = {}
-        self._due: dict[TP, list[RecordBatch]] = {}
         self._internal: set[TP] = set()
         self.records = 0
 
     def __bool__(self) -> bool:
-        return bool(self._batches or self._due)
+        return bool(self._batches)
 
     @property
     def from_outside(self) -> bool:
         """Whether records are among them that no unit wrote."""
-        return not self._batches.keys() | self._due.keys() <= self._internal
+        return not self._batches.keys() <= self._internal
 
     def add(self, batch: RecordBatch, *, first: bool = False, internal: bool = False) -> None:
         """`first`: to be taken before those of other topics; `internal`: written by units for one another."""
@@ -35,22 +34,19 @@ class Held:
             self._internal.add(batch.tp)
 
     def take(self) -> Iterator[RecordBatch]:
-        """What is held now, by partition and as few batches as can be; each is held until it is asked for.
+        """What is held, by partition and as few batches as can be; each is held until it is asked for.
 
-        What is added meanwhile stays for the next time: where there is always more, this would not end.
+        Each partition once: where there is always more, this would not end.
         """
-        for tp, batches in self._batches.items():
-            self._due.setdefault(tp, []).extend(batches)
-        self._batches = {}
-        while self._due:
-            found = self._due.pop(next(iter(self._due)))
+        for tp in list(self._batches):
+            found = self._batches.pop(tp, [])
             self.records -= sum(len(batch.records) for batch in found)
-            yield from [joined(run) for run in _runs(found)]
+            for run in _runs(found):
+                yield joined(run)
 
     def clear(self) -> None:
         """They are read again."""
         self._batches.clear()
-        self._due.clear()
         self.records = 0
 
 
@@ -62,12 +58,11 @@ def joined(run: list[RecordBatch]) -> RecordBatch:
     return RecordBatch(run[0].tp, run[0].start, run[-1].next_offset, Records.joined(records))
 
 
-def _runs(batches: list[RecordBatch]) -> Iterator[list[RecordBatch]]:
-    run = batches[:1]
-    for batch in batches[1:]:
-        if batch.start is not None and batch.start == run[-1].next_offset:
-            run.append(batch)
+def _runs(batches: list[RecordBatch]) -> list[list[RecordBatch]]:
+    runs: list[list[RecordBatch]] = []
+    for batch in batches:
+        if runs and batch.start is not None and batch.start == runs[-1][-1].next_offset:
+            runs[-1].append(batch)
         else:
-            yield run
-            run = [batch]
-    yield run
+            runs.append([batch])
+    return runs

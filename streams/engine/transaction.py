@@ -12,8 +12,10 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.util import commit_structure_validate
 
 from streams.engine.api import Options
+from streams.engine.ends import Ends
 from streams.engine.exits import TOO_LARGE, TooLargeError
 from streams.engine.failpoints import hit
+from streams.engine.names import Names
 from streams.engine.outgoing import BATCH_BYTES, Columns, batches
 from streams.wire.lookup import look_up
 from streams.wire.transactions import open_partitions, state_of
@@ -46,6 +48,13 @@ class Work(NamedTuple):
     commit: Mapping[str, Any]
 
 
+Batches = dict[TopicPartition, Columns]
+
+
+class ForeignRecordError(Exception):
+    """Somebody else wrote to a table of this unit: expected and found next offset by partition."""
+
+
 class UnitProducer:
     """The producer of one partition number. Whoever started it last owns the number."""
 
@@ -71,15 +80,14 @@ class UnitProducer:
             compression_type=options.compression,
             **options.client,
         )
-        self._group_added = asyncio.Event()
-        manager = self._producer._txn_manager
-        told = manager.consumer_group_added
-
-        def added(group: str) -> None:
-            told(group)
-            self._group_added.set()
-
-        manager.consumer_group_added = added
+        self._names = Names(self._producer, options.group)
+        self._ends = Ends()
+        self._beginning: asyncio.Task[None] | None = None
+        """Of a transaction that nothing was sent in yet."""
+        self._last: frozenset[TopicPartition] = frozenset()
+        """What the last commit wrote to."""
+        self._usual: frozenset[TopicPartition] = frozenset()
+        """What both of the last two wrote to."""
 
     async def fence(self, topics: Collection[str] = ()) -> None:
         """InitProducerId: aborts and locks out every predecessor. `topics`: those that it will write to."""
@@ -88,38 +96,82 @@ class UnitProducer:
             await look_up(self._producer, topics)
         hit("fenced")
 
+    def begin(self) -> None:
+        """Begin the next transaction while its rows are still being made; `commit()` or `abandon()` must follow soon.
+
+        What the last two have both written to is named now, what else there is in `commit()`: a partition that is named
+        and not written to gets a marker for nothing.
+        """
+        if self._beginning is None and self._usual:
+            self._beginning = asyncio.create_task(self._begin(self._usual))
+
+    async def _begin(self, places: Collection[TopicPartition]) -> None:
+        await self._producer.begin_transaction()
+        await self._names.add(places, group=True)
+        hit("begun")
+
+    async def abandon(self) -> None:
+        """End what was begun and turned out to be for nothing."""
+        beginning, self._beginning = self._beginning, None
+        if beginning is not None:
+            await beginning
+            self._ends.forget()
+            await self._producer.abort_transaction()
+
     async def commit(self, work: Work) -> dict[str, int]:
         """-> next changelog offset of each table written. Any failure leaves the transaction to be aborted."""
-        producer, commits = self._producer, self._commits
         self.sent_bytes.clear()
         began_s = time.monotonic()
-        await producer.begin_transaction()
         tables, others = self._records(work)
-        offsets = await self._announce({*tables, *others, commits}, work.offsets)
+        places = frozenset((*tables, *others, self._commits))
+        beginning, self._beginning = self._beginning, None
+        await (beginning or self._producer.begin_transaction())
+        offsets = await self._announce(places, work.offsets)
         hit("announced")
-        rows = {tp: self._send(tp, records) for tp, records in tables.items()}
-        messages = [batch for tp, records in others.items() for batch in self._send(tp, records)]
-        hit("sent")
-        await _acked([*messages, *(batch for sent in rows.values() for batch in sent)])
-        ends = {
-            self._bare(tp.topic): sent[-1].future.result().offset + sent[-1].record_count for tp, sent in rows.items()
-        }
-        hit("acked")
-        commit = msgspec.json.encode({**work.commit, "tables": ends})
-        await _acked(self._send(commits, Columns([str(self.number).encode()], [commit], [])))
+        ends = await self._write(work, tables, others)
         hit("commit-record")
         if offsets is not None:
             await offsets
         hit("offsets")
         if time.monotonic() - began_s > SLOW_S:
             await asyncio.sleep(SETTLE_S)
-        await producer.commit_transaction()
+        named = frozenset(self._names.named)
+        await self._producer.commit_transaction()
+        self._ends.committed(ends, named)
+        self._usual, self._last = (self._last or places) & places, places
         if time.monotonic() - began_s > SLOW_S:
             UnitProducer.wary_until_s = time.monotonic() + WARY_S
         if time.monotonic() < UnitProducer.wary_until_s:
-            await self.end_surely({*tables, *others, commits}, commit=True)
+            self._ends.forget()
+            await self.end_surely(named, commit=True)
         hit("committed")
+        return {self._bare(tp.topic): end for tp, end in ends.items()}
+
+    async def _write(self, work: Work, tables: Batches, others: Batches) -> dict[TopicPartition, int]:
+        """Rows, messages and the commit record; -> next offset of each table written.
+
+        The commit record names these offsets. Known beforehand, it leaves with the rows; else it follows them.
+        """
+        expected = self._ends.after({tp: len(records.keys) for tp, records in tables.items()})
+        rows = {tp: self._send(tp, records) for tp, records in tables.items()}
+        sent = [batch for batches in rows.values() for batch in batches]
+        sent += [batch for tp, records in others.items() for batch in self._send(tp, records)]
+        if expected is not None:
+            sent += self._send(self._commits, self._commit_record(work, expected))
+        hit("sent")
+        await _acked(sent)
+        hit("acked")
+        ends = {tp: batches[-1].future.result().offset + batches[-1].record_count for tp, batches in rows.items()}
+        if expected is None:
+            await _acked(self._send(self._commits, self._commit_record(work, ends)))
+        elif ends != expected:
+            raise ForeignRecordError({tp: (expected[tp], end) for tp, end in ends.items() if end != expected[tp]})
         return ends
+
+    def _commit_record(self, work: Work, ends: Mapping[TopicPartition, int]) -> Columns:
+        tables = {self._bare(tp.topic): end for tp, end in ends.items()}
+        value = msgspec.json.encode({**work.commit, "tables": tables})
+        return Columns([str(self.number).encode()], [value], [])
 
     async def end_surely(self, places: Collection[TopicPartition], *, commit: bool) -> None:
         """Between transactions: end the last one again until nothing of it is left open in these partitions."""
@@ -155,31 +207,17 @@ class UnitProducer:
     async def _announce(
         self, places: Collection[TopicPartition], offsets: Mapping[TopicPartition, int]
     ) -> Awaitable[None] | None:
-        """Name all partitions and the group to the coordinator; -> what ends when the offsets are in the transaction.
-
-        Named one by one, when something is sent to them, each would cost a round trip. Data may leave only when all of
-        this is answered: in flight together, the broker refuses the produce requests for a while. From then on the
-        offsets travel beside the data.
-        """
-        manager = self._producer._txn_manager
+        """Name what is not named yet; -> what ends when the offsets, which travel beside the data, have arrived."""
         for topic in {tp.topic for tp in places}:
             await self._producer.client._wait_on_metadata(topic)
-        for tp in places:
-            manager.maybe_add_partition_to_txn(tp)
+        await self._names.add(places, group=bool(offsets))
         if not offsets:
             return None
-        self._group_added.clear()
-        done: asyncio.Future[None] = manager.add_offsets_to_txn(
-            commit_structure_validate(dict(offsets)), self.options.group
-        )
-        added: asyncio.Future[Any] = asyncio.create_task(self._group_added.wait())
-        await asyncio.wait((added, done), return_when=asyncio.FIRST_COMPLETED)
-        if done.done():
-            added.cancel()
-            done.result()  # raises if the group was refused
+        manager: Any = self._producer._txn_manager
+        done: Awaitable[None] = manager.add_offsets_to_txn(commit_structure_validate(dict(offsets)), self.options.group)
         return done
 
-    def _records(self, work: Work) -> tuple[dict[TopicPartition, Columns], dict[TopicPartition, Columns]]:
+    def _records(self, work: Work) -> tuple[Batches, Batches]:
         """Rows and messages by partition; a partition with headers on any record has them on all."""
         tables = {
             TopicPartition(topic, self.number): Columns(list(keys), list(values), [])
@@ -207,6 +245,8 @@ class UnitProducer:
         return topic[len(self.options.topic_prefix) :]
 
     async def close(self) -> None:
+        if self._beginning is not None:
+            self._beginning.cancel()
         await self._producer.stop()
 
 

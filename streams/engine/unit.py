@@ -175,10 +175,10 @@ class Unit:
 
     async def flush(self, behind: Mapping[str, int]) -> Flushed | None:
         """One transaction, under the lock; None: nothing to do. Raises what went wrong: the caller ends the process."""
-        if self.spoiled:
+        if spoiled := self.spoiled:
             self._rewind()
-            return None
-        if not self.has_work():
+        if spoiled or not self.has_work():
+            await asyncio.wait_for(self.producer.abandon(), self.options.flush_timeout_s)
             return None
         positions = dict(self.positions)
         try:

@@ -14,9 +14,10 @@ from streams.core.interests import UserStage
 from streams.core.rows import UserRow
 from streams.engine.api import Options
 from streams.engine.budget import LEAST_PENDING, max_pending, shares, to_evict
-from streams.engine.engine import UNSWEPT_AT_MOST, Engine
+from streams.engine.engine import Engine
 from streams.engine.images import Images
 from streams.engine.store import LocalCopy
+from streams.engine.sweeping import UNSWEPT_AT_MOST
 from streams.testing.user_world import START_MS, FakeCatalogue, FakeRecord
 
 TABLES = ("interests", "pairs", "parked")

@@ -9,7 +9,7 @@ from streams.engine.failpoints import POINTS, Failpoint
 from tests.engine.toy_world import ToyWorld
 
 
-@pytest.mark.parametrize("points", [POINTS[:4], POINTS[4:8], POINTS[8:]], ids="-".join)
+@pytest.mark.parametrize("points", [POINTS[:5], POINTS[5:9], POINTS[9:]], ids="-".join)
 async def test_stop_at(points: tuple[str, ...], bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
     await asyncio.gather(*(stop_at(point, bootstrap, f"{topic_prefix}{point}-", tmp_path / point) for point in points))
 

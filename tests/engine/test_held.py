@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from streams.engine.api import Options
 from streams.engine.batches import RecordBatch
+from streams.engine.cadence import LAGGING
 from streams.engine.engine import FOLDED_AT_ONCE, Engine
 from streams.engine.held import Held
 from streams.wire.records import Record, Records
@@ -117,9 +118,14 @@ def test_what_is_cleared_while_batches_are_taken_is_not_handed_out() -> None:
     assert (bool(held), held.records) == (False, 0)
 
 
+class FakeUnit(SimpleNamespace):
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
 def unit_of() -> Any:
-    return SimpleNamespace(
-        held=Held(), folding=asyncio.Lock(), gate={}, images=SimpleNamespace(waiting=lambda: 0),
+    return FakeUnit(
+        held=Held(), folding=asyncio.Lock(), lock=asyncio.Lock(), gate={}, producer=SimpleNamespace(begin=lambda: None),
+        images=SimpleNamespace(waiting=lambda: 0),
         comes_first=lambda tp: tp.topic == FIRST, is_internal=lambda tp: tp.topic == INTERNAL,
     )  # fmt: skip
 
@@ -174,3 +180,17 @@ async def test_units_whose_commits_are_due_fold_one_after_another() -> None:
     order = [entry for entry in folded if entry != "commit"]
     assert order == [(topic, count) for count in (1, 2, 3) for topic in ("likes", "views")]
     assert folded.count("commit") == len(units)
+
+
+async def test_a_transaction_begins_before_its_unit_folds_unless_that_may_take_long() -> None:
+    unit, other, done = unit_of(), unit_of(), list[Any]()
+    engine = engine_of(done, unit, other)
+    unit.producer.begin = other.producer.begin = lambda: done.append("begin")
+    for far_behind, committing in ((False, False), (True, False), (False, True)):
+        hold(unit.held, batch("views", 0, 2))
+        engine._waiting = {unit: LAGGING + far_behind, other: LAGGING + 1}
+        if committing:
+            await unit.lock.acquire()
+        await engine._commit(unit)
+    fold = [("views", 2), "commit"]
+    assert done == ["begin", *fold, *fold, *fold]
